@@ -1,0 +1,85 @@
+//! The durable points: every moment at which a crash leaves a different state behind.
+//!
+//! In a debug build `SELFHEALER_CRASH_AT=NAME` makes the process kill itself there, with no destructor run, so that tests
+//! can walk the whole list. A release build has none of it.
+
+/// A moment before or after something became durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashPoint {
+    /// A post is parsed and not committed: nobody was told that it is safe.
+    AcceptBeforeCommit,
+    /// A post is committed and not answered: Alertmanager will send it again.
+    AcceptAfterCommit,
+    /// Episodes and runs are written and not committed.
+    UnfoldBeforeCommit,
+    /// Episodes and runs are committed.
+    UnfoldAfterCommit,
+    /// A run is claimed.
+    ClaimAfterCommit,
+    /// A run is bound, its first judgement still ahead.
+    BindAfterCommit,
+    /// Allowed, `started` is written and not committed.
+    StartBeforeCommit,
+    /// `started` is committed, the request not sent.
+    StartAfterCommit,
+    /// The API server has answered, nothing of it is recorded.
+    AnswerBeforeCommit,
+    /// The answer is committed.
+    AnswerAfterCommit,
+    /// The step is done.
+    StepDoneAfterCommit,
+    /// Verification has begun.
+    VerifyAfterCommit,
+    /// An observation is committed.
+    ObserveAfterCommit,
+    /// The Event about the end was posted, the end itself not committed.
+    FinishBeforeCommit,
+    /// The end is committed.
+    FinishAfterCommit,
+}
+
+impl CrashPoint {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::AcceptBeforeCommit,
+        Self::AcceptAfterCommit,
+        Self::UnfoldBeforeCommit,
+        Self::UnfoldAfterCommit,
+        Self::ClaimAfterCommit,
+        Self::BindAfterCommit,
+        Self::StartBeforeCommit,
+        Self::StartAfterCommit,
+        Self::AnswerBeforeCommit,
+        Self::AnswerAfterCommit,
+        Self::StepDoneAfterCommit,
+        Self::VerifyAfterCommit,
+        Self::ObserveAfterCommit,
+        Self::FinishBeforeCommit,
+        Self::FinishAfterCommit,
+    ];
+
+    /// The name in `SELFHEALER_CRASH_AT`.
+    pub fn name(self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// Dies here if the environment says so.
+#[cfg(debug_assertions)]
+#[allow(clippy::disallowed_methods, reason = "a hook for tests that no configuration knows")]
+pub fn crash_point(point: CrashPoint) {
+    use std::sync::LazyLock;
+
+    static CRASH_AT: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("SELFHEALER_CRASH_AT").ok());
+    if CRASH_AT.as_deref() == Some(point.name().as_str()) {
+        eprintln!("crashing at {point:?}");
+        // As kill -9 does: no destructor, no flush, no rollback.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        std::process::abort();
+    }
+}
+
+/// Nothing, in a release build.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn crash_point(_: CrashPoint) {}

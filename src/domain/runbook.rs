@@ -1,0 +1,192 @@
+//! A runbook: what to do about an alert, as its author declared it and `yaml` checked it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{matcher::Matcher, step::Step};
+
+/// The default of [`Runbook::deadline`].
+pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// The default of [`Guards::cooldown`].
+pub const COOLDOWN: Duration = Duration::from_secs(30 * 60);
+/// The default of [`Guards::max_attempts`].
+pub const MAX_ATTEMPTS: u32 = 1;
+/// The default of [`Guards::rate`].
+pub const RATE: Rate = Rate {
+    count: 4,
+    per: Duration::from_secs(24 * 60 * 60),
+};
+/// The default of [`Guards::quiet`].
+pub const QUIET: Duration = Duration::from_secs(60 * 60);
+/// The default of [`Verify::within`].
+pub const VERIFY_WITHIN: Duration = Duration::from_secs(5 * 60);
+/// The default of [`Verify::stable_for`].
+pub const STABLE_FOR: Duration = Duration::from_secs(30);
+
+/// A declared remedy.
+#[derive(Clone, Debug)]
+pub struct Runbook {
+    /// `metadata.name`: a DNS-1123 subdomain, unique among the loaded runbooks.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// Lower is tried first; equal priorities are tried by name. 0 unless given.
+    pub priority: i32,
+    /// All must match the alert's labels.
+    pub matchers: Vec<Matcher>,
+    /// Whether later runbooks are tried too after this one matched.
+    pub continue_matching: bool,
+    /// The object that the alert is about.
+    pub target: TargetTemplate,
+    /// What must be true of the live object just before acting.
+    pub conditions: Vec<Condition>,
+    /// How far it may go; the configuration can lower or replace it.
+    pub mode: Mode,
+    /// When it may act.
+    pub guards: Guards,
+    /// What it does, in order.
+    pub steps: Vec<Step>,
+    /// How it is seen that the cluster healed.
+    pub verify: Verify,
+    /// How long a run may wait and act, from the moment it was opened; verification has its own time.
+    pub deadline: Duration,
+}
+
+/// Where the target's name comes from: never from whichever labels happen to exist.
+#[derive(Clone, Debug)]
+pub struct TargetTemplate {
+    /// `v1`, `apps/v1`.
+    pub api_version: String,
+    /// `Pod`, `Deployment`.
+    pub kind: String,
+    /// Absent for cluster-scoped kinds.
+    pub namespace: Option<Text>,
+    /// The object's name.
+    pub name: Text,
+}
+
+/// A template or an expression that was checked when it was read, and where it stands in its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// As the author wrote it.
+    pub source: String,
+    /// 1-based line of its first character.
+    pub line: u32,
+    /// 1-based column of its first character.
+    pub column: u32,
+}
+
+/// Something that must be true of the live object, or the run is suppressed.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// CEL.
+    pub expr: Text,
+    /// `snake_case`; told when the expression is false.
+    pub reason: String,
+}
+
+/// How far a runbook may go. Ordered: a ceiling is the smaller of two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// Say what would be done, send nothing.
+    #[default]
+    Shadow,
+    /// Send every mutation with the API server's own `dryRun=All`.
+    DryRun,
+    /// Act.
+    Enforce,
+}
+
+impl Mode {
+    /// The word in YAML, API, metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::DryRun => "dryRun",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+/// The limits that a runbook sets itself; all count on the root.
+#[derive(Clone, Debug)]
+pub struct Guards {
+    /// How long a run waits for the rest of a crowd before it is judged first; absent: the configuration's `settle`.
+    pub settle: Option<Duration>,
+    /// The least time between the starts of two runs that act on the same root.
+    pub cooldown: Duration,
+    /// How many runs may act on a root within one incident.
+    pub max_attempts: u32,
+    /// How many runs may act on a root in a window.
+    pub rate: Rate,
+    /// How long a root must be without alerts for its incident, and with it the attempts, to end.
+    pub quiet: Duration,
+}
+
+impl Guards {
+    /// The narrower of two: a run holds to what it was opened with and to what is in force now.
+    pub fn stricter(&self, other: &Self) -> Self {
+        let rate = if self.rate.per_day() <= other.rate.per_day() {
+            self.rate
+        } else {
+            other.rate
+        };
+        Self {
+            settle: self.settle.max(other.settle),
+            cooldown: self.cooldown.max(other.cooldown),
+            max_attempts: self.max_attempts.min(other.max_attempts),
+            rate,
+            quiet: self.quiet.max(other.quiet),
+        }
+    }
+}
+
+/// So many in a window: `4/1d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: u32,
+    /// In how long.
+    pub per: Duration,
+}
+
+impl Rate {
+    fn per_day(self) -> f64 {
+        f64::from(self.count) / self.per.as_secs_f64()
+    }
+}
+
+/// How it is seen that the cluster healed.
+#[derive(Clone, Debug)]
+pub struct Verify {
+    /// How long after the last step the cluster may take.
+    pub within: Duration,
+    /// How long it must stay healthy without a break.
+    pub stable_for: Duration,
+    /// CEL on the live object; empty means the default of the steps.
+    pub expect: Vec<Text>,
+}
+
+impl Default for Guards {
+    fn default() -> Self {
+        Self {
+            settle: None,
+            cooldown: COOLDOWN,
+            max_attempts: MAX_ATTEMPTS,
+            rate: RATE,
+            quiet: QUIET,
+        }
+    }
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self {
+            within: VERIFY_WITHIN,
+            stable_for: STABLE_FOR,
+            expect: Vec::new(),
+        }
+    }
+}

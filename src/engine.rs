@@ -1,0 +1,154 @@
+//! The run engine: claims runs that are due and works on several at once, each one turn at a time.
+//!
+//! A [`turn`] asks [`crate::domain::next`] what to do, does it through [`crate::steps`], and records it, until the run
+//! waits or ends. A turn that dies is picked up from the journal when its lease has run out.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{books::Books, clock::Clock, cluster::Cluster, metrics::Metrics, store::Store};
+
+mod act;
+mod report;
+mod resolve;
+mod turn;
+mod verify;
+
+/// The longest sleep: whatever is missed is found after it.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// What the engine needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Runs that are worked on at the same time.
+    pub workers: usize,
+    /// How long a claim holds without a commit.
+    pub lease: Duration,
+    /// Namespaces in which nothing is touched.
+    pub protected: Vec<String>,
+    /// A name for this process, for the leases.
+    pub owner: String,
+}
+
+/// The engine.
+#[derive(Clone)]
+pub struct Engine {
+    store: Store,
+    cluster: Cluster,
+    books: Books,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    options: Arc<Options>,
+    /// Told when there may be a run to claim.
+    wake: Arc<Notify>,
+    /// When the loop last went round, in seconds since 1970, for `/livez`.
+    heartbeat: Arc<AtomicI64>,
+}
+
+impl Engine {
+    /// An engine that does nothing until [`Engine::run`].
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "each is another part of the service; app.rs is the one caller"
+    )]
+    pub fn new(
+        store: Store,
+        cluster: Cluster,
+        books: Books,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        options: Options,
+        wake: Arc<Notify>,
+    ) -> Self {
+        let heartbeat = Arc::new(AtomicI64::new(clock.now().as_second()));
+        Self {
+            store,
+            cluster,
+            books,
+            clock,
+            metrics,
+            options: Arc::new(options),
+            wake,
+            heartbeat,
+        }
+    }
+
+    /// When the loop last went round.
+    pub fn heartbeat(&self) -> Timestamp {
+        Timestamp::from_second(self.heartbeat.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN)
+    }
+
+    /// Works until `stop`, then finishes the turns that are under way.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut turns = JoinSet::new();
+        while !stop.is_cancelled() {
+            self.heartbeat.store(self.clock.now().as_second(), Ordering::Relaxed);
+            while let Some(ended) = turns.try_join_next() {
+                note(ended);
+            }
+            let free = self.options.workers.saturating_sub(turns.len());
+            let sleep = if free > 0 {
+                self.claim(free, &mut turns).await
+            } else {
+                LOOK
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.wake.notified() => {}
+                Some(ended) = turns.join_next(), if !turns.is_empty() => note(ended),
+                () = self.clock.sleep(sleep) => {}
+            }
+        }
+        while let Some(ended) = turns.join_next().await {
+            note(ended);
+        }
+    }
+
+    /// Starts turns for due runs; tells how long there is nothing to claim.
+    async fn claim(&self, free: usize, turns: &mut JoinSet<()>) -> Duration {
+        match self.store.claim(&self.options.owner, self.options.lease, free).await {
+            Ok(claims) => {
+                let all = claims.len() == free;
+                for claim in claims {
+                    let engine = self.clone();
+                    turns.spawn(async move { engine.turn(claim).await });
+                }
+                if all {
+                    return LOOK;
+                }
+            }
+            Err(error) => {
+                tracing::error!(reason = error.reason(), error = %error, "due runs could not be claimed");
+                return LOOK;
+            }
+        }
+        match self.store.next_due().await {
+            Ok(next) => {
+                let now = self.clock.now();
+                let waiting = next.map_or(0, |next| now.duration_since(next).as_secs().max(0));
+                self.metrics.oldest_due_run_age.set(waiting);
+                let until = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
+                until.map_or(LOOK, |until| until.min(LOOK))
+            }
+            Err(error) => {
+                tracing::error!(reason = error.reason(), error = %error, "the next due run could not be read");
+                LOOK
+            }
+        }
+    }
+}
+
+fn note(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(error = %error, "a turn panicked; its run goes on when the lease has run out");
+    }
+}

@@ -1,0 +1,117 @@
+//! Telling what happened: the log, the metrics, and Kubernetes Events on the object.
+//!
+//! An Event is posted before the commit that it tells of, under a name made from the run: whoever repeats the commit
+//! after a crash repeats the same Event. An Event that cannot be posted never holds up a run.
+
+use super::turn::{Flow, Interrupt, Turn};
+use crate::{
+    cluster::{EventType, NewEvent},
+    crash_point::{CrashPoint, crash_point},
+    domain::{
+        journal::{Entry, Intent},
+        run::{Finish, Outcome},
+        target::Target,
+    },
+};
+
+impl Turn<'_> {
+    /// Ends the run.
+    pub(super) async fn finish(&mut self, finish: Finish) -> Result<Flow, Interrupt> {
+        if self.state.acted {
+            self.tell_end(&finish).await;
+        }
+        crash_point(CrashPoint::FinishBeforeCommit);
+        let flow = self
+            .commit(vec![Entry::Finished(finish.clone())], None, Vec::new())
+            .await?;
+        crash_point(CrashPoint::FinishAfterCommit);
+        self.told(&finish);
+        Ok(flow)
+    }
+
+    /// Log and metrics of an end that was committed.
+    pub(super) fn told(&self, finish: &Finish) {
+        let metrics = &self.engine.metrics;
+        metrics.run_finished(&self.run.runbook, finish.outcome, finish.reason);
+        // A refused eviction touched nothing, and yet a pod was to be healed.
+        let pods = self.state.touched.len().max(1) as u64;
+        let counter = match finish.outcome {
+            Outcome::Succeeded => Some(&metrics.pods_healed),
+            Outcome::Failed | Outcome::Inconclusive if self.state.sent => Some(&metrics.pods_failed),
+            _ => None,
+        };
+        if let Some(counter) = counter {
+            counter.inc_by(pods);
+        }
+        tracing::info!(
+            runbook = self.run.runbook,
+            target = self.run.object.as_ref().map(tracing::field::display),
+            mode = self.run.mode.as_str(),
+            outcome = finish.outcome.as_str(),
+            reason = finish.reason.as_str(),
+            detail = finish.detail,
+            "the run has finished"
+        );
+    }
+
+    pub(super) async fn tell_action(&self, intent: &Intent) {
+        let (reason, action) = match intent {
+            Intent::Evict { .. } => ("HealingEvicted", "Evict"),
+            Intent::Collect { .. } => return,
+        };
+        let note = format!(
+            "evicted by selfhealer run {} of runbook {}",
+            self.run.id, self.run.runbook
+        );
+        let name = format!("selfhealer-{}-{}", self.run.id, self.state.touched.len());
+        self.post(name, intent.target(), reason, action, note, EventType::Normal)
+            .await;
+    }
+
+    async fn tell_end(&self, finish: &Finish) {
+        let Some(first) = self.state.binding.as_ref().and_then(|binding| binding.alerts.first()) else {
+            return;
+        };
+        let (reason, event_type) = match finish.outcome {
+            Outcome::Succeeded => ("HealingSucceeded", EventType::Normal),
+            Outcome::Failed => ("HealingFailed", EventType::Warning),
+            Outcome::Inconclusive => ("HealingInconclusive", EventType::Warning),
+            Outcome::Suppressed | Outcome::Canceled => ("HealingCanceled", EventType::Normal),
+        };
+        let note = format!(
+            "selfhealer run {} of runbook {} {}: {} ({})",
+            self.run.id,
+            self.run.runbook,
+            finish.outcome.as_str(),
+            finish.detail,
+            finish.reason
+        );
+        let name = format!("selfhealer-{}-end", self.run.id);
+        self.post(name, &first.target, reason, "Verify", note, event_type).await;
+    }
+
+    async fn post(
+        &self,
+        name: String,
+        regarding: &Target,
+        reason: &'static str,
+        action: &'static str,
+        note: String,
+        event_type: EventType,
+    ) {
+        let event = NewEvent {
+            name,
+            regarding: regarding.clone(),
+            related: self.state.binding.as_ref().map(|binding| binding.root.0.clone()),
+            reason,
+            action,
+            note,
+            event_type,
+            at: self.now(),
+        };
+        if let Err(error) = self.engine.cluster.post_event(&event).await {
+            self.engine.metrics.events_failed.inc();
+            tracing::warn!(error = %error, "the Kubernetes Event could not be posted");
+        }
+    }
+}

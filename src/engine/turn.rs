@@ -1,0 +1,404 @@
+//! One turn: from a claim to the moment at which the run waits or has ended.
+
+use jiff::Timestamp;
+
+use super::Engine;
+use crate::{
+    domain::{
+        guard::{self, Facts, Ledger, Verdict},
+        journal::{Entry, Intent},
+        next::{Next, after, next},
+        reason::Reason,
+        run::{Binding, Finish, Outcome, Run},
+        runbook::{Guards, Mode},
+        state::State,
+    },
+    runbooks::Compiled,
+    steps::{self, Plan, Scene},
+    store::{Audit, Change, Claim, Claimed, CommitError, Judged, StoreError},
+};
+
+/// A run whose journal cannot be read is looked at again after so long: a newer program may have come.
+const UNREADABLE: std::time::Duration = std::time::Duration::from_secs(15 * 60);
+
+/// Everything that a turn holds.
+pub(super) struct Turn<'a> {
+    pub engine: &'a Engine,
+    pub claimed: Claimed,
+    pub run: Run,
+    pub runbook: std::sync::Arc<Compiled>,
+    /// The stricter of what the run was opened with and what is in force now.
+    pub guards: Guards,
+    pub state: State,
+    /// What was seen in this turn and is not in the journal yet.
+    pub unsaved: Option<Binding>,
+    /// The open `started` was committed in this turn: its request cannot have been sent before.
+    pub fresh: bool,
+}
+
+/// How a turn goes on.
+pub(super) enum Flow {
+    /// Ask `next` again.
+    Continue,
+    /// The run waits or has ended, and the claim is given back.
+    Yield,
+}
+
+/// Why a turn ends early.
+pub(super) type Interrupt = CommitError;
+
+impl Engine {
+    /// Works on a claimed run.
+    #[tracing::instrument(name = "run", skip_all, fields(run = %claim.run))]
+    pub(super) async fn turn(&self, claim: Claim) {
+        loop {
+            let turn = match self.load(&claim).await {
+                Ok(Some(turn)) => turn,
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!(reason = error.reason(), error = %error, "the run could not be read");
+                    return;
+                }
+            };
+            match turn.work().await {
+                Ok(()) => return,
+                // Siblings' alerts joined meanwhile: decide again with them.
+                Err(CommitError::Stale) => {}
+                Err(CommitError::LeaseLost) => {
+                    tracing::warn!("the lease was lost; somebody else works on the run");
+                    return;
+                }
+                Err(CommitError::Store(error)) => {
+                    tracing::error!(reason = error.reason(), error = %error, "the run's progress could not be committed");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn load(&self, claim: &Claim) -> Result<Option<Turn<'_>>, StoreError> {
+        let claimed = self.store.load(claim).await?;
+        let later = after(self.clock.now(), UNREADABLE);
+        let state = match &claimed.journal {
+            Ok(journal) => State::fold(journal),
+            Err(unknown) => {
+                tracing::error!(reason = Reason::JournalUnknown.as_str(), error = %unknown, "the run is left alone");
+                self.store.release(claim, later).await?;
+                return Ok(None);
+            }
+        };
+        let version = &claimed.run.version;
+        let Some(runbook) = self.books.version(&self.store, version).await? else {
+            tracing::error!(
+                reason = Reason::RunbookUnreadable.as_str(),
+                runbook = claimed.run.runbook,
+                version,
+                "the run is left alone: its runbook version cannot be read by this program"
+            );
+            self.store.release(claim, later).await?;
+            return Ok(None);
+        };
+        let mut run = claimed.run.clone();
+        let in_force = self.books.in_force();
+        let current = in_force.set.get(&run.runbook);
+        // A runbook that was removed acts no more.
+        let allowed = current.map_or(Mode::Shadow, |current| self.books.mode(&in_force, current));
+        run.mode = run.mode.min(allowed);
+        let guards = match current {
+            Some(current) => runbook.runbook.guards.stricter(&current.runbook.guards),
+            None => runbook.runbook.guards.clone(),
+        };
+        Ok(Some(Turn {
+            engine: self,
+            claimed,
+            run,
+            runbook,
+            guards,
+            state,
+            unsaved: None,
+            fresh: false,
+        }))
+    }
+}
+
+impl Turn<'_> {
+    async fn work(mut self) -> Result<(), Interrupt> {
+        loop {
+            if let Some(cancel) = &self.claimed.cancel
+                && self.state.finished.is_none()
+            {
+                let detail = format!("by {}: {}", cancel.who, cancel.why);
+                self.finish(Finish::new(Outcome::Canceled, Reason::Canceled, detail))
+                    .await?;
+                return Ok(());
+            }
+            let now = self.now();
+            let flow = match next(&self.run, &self.runbook.runbook, &self.state, self.claimed.settled, now) {
+                Next::Resolve => self.resolve().await?,
+                Next::Wait(until) => self.wait(until).await?,
+                Next::Plan { step } => self.plan(step).await?,
+                Next::Act { intent, dry_run } => self.act(&intent, dry_run).await?,
+                Next::LookUp { intent } => self.look_up(&intent).await?,
+                Next::BeginVerify { until } => self.begin_verify(until).await?,
+                Next::Observe => self.observe().await?,
+                Next::Finish(finish) => self.finish(finish).await?,
+                Next::Over => Flow::Yield,
+            };
+            if let Flow::Yield = flow {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.engine.clock.now()
+    }
+
+    /// Commits entries and folds them. `due_at`: give the claim back and look again then.
+    pub(super) async fn commit(
+        &mut self,
+        entries: Vec<Entry>,
+        due_at: Option<Timestamp>,
+        audit: Vec<Audit>,
+    ) -> Result<Flow, Interrupt> {
+        let entries = self.with_binding(entries);
+        let mut state = self.state.clone();
+        let now = self.now();
+        for entry in &entries {
+            state.apply(now, entry);
+        }
+        let change = Change {
+            entries,
+            phase: state.phase(),
+            due_at,
+            audit,
+        };
+        let claimed = &self.claimed;
+        self.engine
+            .store
+            .record(
+                &claimed.claim,
+                &claimed.lane,
+                &self.run.runbook,
+                self.state.entries,
+                &change,
+            )
+            .await?;
+        self.unsaved = None;
+        self.state = state;
+        Ok(match (due_at, &self.state.finished) {
+            (None, None) => Flow::Continue,
+            _ => Flow::Yield,
+        })
+    }
+
+    /// A binding that only this turn knows goes before whatever is recorded next.
+    fn with_binding(&self, entries: Vec<Entry>) -> Vec<Entry> {
+        let binding = self.unsaved.clone().map(Entry::Bound);
+        binding.into_iter().chain(entries).collect()
+    }
+
+    /// Gives the claim back until then.
+    async fn wait(&mut self, until: Timestamp) -> Result<Flow, Interrupt> {
+        self.commit(Vec::new(), Some(until), Vec::new()).await
+    }
+
+    /// Waits for a reason; the journal tells it once.
+    pub(super) async fn defer(&mut self, reason: Reason, detail: String, until: Timestamp) -> Result<Flow, Interrupt> {
+        let until = until.min(self.run.deadline);
+        let known = self
+            .state
+            .waiting
+            .as_ref()
+            .is_some_and(|waiting| waiting.reason == reason);
+        let entries = if known {
+            Vec::new()
+        } else {
+            tracing::info!(reason = reason.as_str(), detail, "the run waits");
+            vec![Entry::Deferred { reason, detail, until }]
+        };
+        self.commit(entries, Some(until), Vec::new()).await
+    }
+
+    /// Plans the step's next action and has it judged.
+    async fn plan(&mut self, step: usize) -> Result<Flow, Interrupt> {
+        let runbook = self.runbook.clone();
+        let Some(declared) = runbook.runbook.steps.get(step) else {
+            return Ok(Flow::Continue);
+        };
+        let Some(binding) = self.state.binding.clone() else {
+            return Ok(Flow::Continue);
+        };
+        let planned = steps::plan(&self.scene(&binding), &declared.action).await;
+        let now = self.now();
+        match planned {
+            Ok(Plan::Act {
+                intent,
+                ready_after,
+                facts,
+            }) => self.judge(step, &binding, intent, ready_after, facts).await,
+            Ok(Plan::Wait { reason, detail, again }) => self.defer(reason, detail, after(now, again)).await,
+            Ok(Plan::Complete { detail }) => {
+                let flow = self
+                    .commit(vec![Entry::StepDone { step, detail }], None, Vec::new())
+                    .await?;
+                crate::crash_point::crash_point(crate::crash_point::CrashPoint::StepDoneAfterCommit);
+                Ok(flow)
+            }
+            Ok(Plan::Refuse { reason, detail }) => self.refuse(step, reason, detail).await,
+            Err(error) => {
+                let again = after(now, steps::AGAIN);
+                self.defer(error.reason(), error.to_string(), again).await
+            }
+        }
+    }
+
+    /// What must not be done ends the run; as a failure, if something was done before.
+    async fn refuse(&mut self, step: usize, reason: Reason, detail: String) -> Result<Flow, Interrupt> {
+        if self.state.sent {
+            return self
+                .commit(vec![Entry::StepFailed { step, reason, detail }], None, Vec::new())
+                .await;
+        }
+        self.finish(Finish::new(Outcome::Suppressed, reason, detail)).await
+    }
+
+    /// Judges and starts, in one transaction.
+    async fn judge(
+        &mut self,
+        step: usize,
+        binding: &Binding,
+        intent: Intent,
+        ready_after: Option<i64>,
+        facts: Facts,
+    ) -> Result<Flow, Interrupt> {
+        let facts = Facts {
+            protected: self.protected(binding),
+            ..facts
+        };
+        let now = self.now();
+        let mut after_change = self.state.clone();
+        let decide = |ledger: &Ledger| {
+            let (entry, due_at) = self.verdict(step, &intent, ready_after, &facts, ledger, now);
+            let entries = self.with_binding(entry.into_iter().collect());
+            for entry in &entries {
+                after_change.apply(now, entry);
+            }
+            let audit = entries.iter().filter_map(|entry| intent_row(entry)).collect();
+            Change {
+                entries,
+                phase: after_change.phase(),
+                due_at,
+                audit,
+            }
+        };
+        let judged = self
+            .engine
+            .store
+            .judge(
+                &self.claimed,
+                self.state.entries,
+                self.unsaved.as_ref(),
+                binding,
+                &self.guards,
+                decide,
+            )
+            .await?;
+        let change = match judged {
+            Judged::Merged { into } => return Ok(self.merged(into)),
+            Judged::Committed(change) => change,
+        };
+        self.unsaved = None;
+        self.state = after_change;
+        self.fresh = self.state.open.is_some();
+        if let Some(finish) = &self.state.finished {
+            self.told(finish);
+        }
+        Ok(match (change.due_at, &self.state.finished) {
+            (None, None) => Flow::Continue,
+            _ => Flow::Yield,
+        })
+    }
+
+    fn verdict(
+        &self,
+        step: usize,
+        intent: &Intent,
+        ready_after: Option<i64>,
+        facts: &Facts,
+        ledger: &Ledger,
+        now: Timestamp,
+    ) -> (Option<Entry>, Option<Timestamp>) {
+        if let Some(cancel) = &ledger.cancel {
+            let detail = format!("by {}: {}", cancel.who, cancel.why);
+            let finish = Finish::new(Outcome::Canceled, Reason::Canceled, detail);
+            return (Some(Entry::Finished(finish)), None);
+        }
+        match guard::judge(&self.run, &self.guards, &self.state, facts, ledger, now) {
+            Verdict::Allow if self.run.mode == Mode::Shadow => {
+                let intent = intent.clone();
+                (Some(Entry::WouldStart { step, intent }), None)
+            }
+            Verdict::Allow => {
+                let started = Entry::Started {
+                    step,
+                    intent: intent.clone(),
+                    dry_run: self.run.mode == Mode::DryRun,
+                    ready_after,
+                };
+                (Some(started), None)
+            }
+            Verdict::Defer { reason, detail, until } => {
+                let known = self
+                    .state
+                    .waiting
+                    .as_ref()
+                    .is_some_and(|waiting| waiting.reason == reason);
+                let until = until.min(self.run.deadline);
+                let entry = (!known).then_some(Entry::Deferred { reason, detail, until });
+                (entry, Some(until))
+            }
+            Verdict::Suppress { reason, detail } if self.state.sent => {
+                (Some(Entry::StepFailed { step, reason, detail }), None)
+            }
+            Verdict::Suppress { reason, detail } => {
+                let finish = Finish::new(Outcome::Suppressed, reason, detail);
+                (Some(Entry::Finished(finish)), None)
+            }
+        }
+    }
+
+    fn protected(&self, binding: &Binding) -> Option<String> {
+        let targets = binding.alerts.iter().map(|alert| &alert.target.object);
+        targets
+            .chain([&binding.root.0])
+            .filter_map(|object| object.namespace.as_ref())
+            .find(|namespace| self.engine.options.protected.contains(namespace))
+            .cloned()
+    }
+
+    pub(super) fn scene<'a>(&'a self, binding: &'a Binding) -> Scene<'a> {
+        Scene {
+            cluster: &self.engine.cluster,
+            run: &self.run,
+            runbook: &self.runbook,
+            state: &self.state,
+            binding,
+            alerts: &self.claimed.alerts,
+            now: self.now(),
+        }
+    }
+}
+
+fn intent_row(entry: &Entry) -> Option<Audit> {
+    match entry {
+        Entry::Started {
+            intent, dry_run: false, ..
+        } if intent.is_mutation() => Some(Audit {
+            kind: "intent",
+            who: "selfhealer".to_owned(),
+            data: serde_json::json!(intent),
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,139 @@
+//! Verifying: the cluster is looked at until it has been healthy for long enough, or the time is over.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::turn::{Flow, Interrupt, Turn};
+use crate::{
+    cluster::{ClusterError, Sight},
+    crash_point::{CrashPoint, crash_point},
+    domain::{
+        health::{PodHealth, pod, replicas},
+        journal::Entry,
+        next::after,
+        run::Binding,
+    },
+    steps::conditions,
+};
+
+/// Bounds of how often it is looked.
+const OFTEN: Duration = Duration::from_millis(200);
+const SELDOM: Duration = Duration::from_secs(5);
+
+struct Observation {
+    /// `None`: nothing could be seen.
+    healthy: Option<bool>,
+    detail: String,
+}
+
+impl Turn<'_> {
+    pub(super) async fn begin_verify(&mut self, until: Timestamp) -> Result<Flow, Interrupt> {
+        let flow = self.commit(vec![Entry::Verifying { until }], None, Vec::new()).await?;
+        crash_point(CrashPoint::VerifyAfterCommit);
+        Ok(flow)
+    }
+
+    /// Looks once; the journal tells only what changed.
+    pub(super) async fn observe(&mut self) -> Result<Flow, Interrupt> {
+        let Some(binding) = self.state.binding.clone() else {
+            return Ok(Flow::Continue);
+        };
+        let seen = self.look(&binding).await.unwrap_or_else(|error| Observation {
+            healthy: None,
+            detail: error.to_string(),
+        });
+        let entries = if self.state.observed == Some(seen.healthy) {
+            Vec::new()
+        } else {
+            vec![Entry::Observed {
+                healthy: seen.healthy,
+                detail: seen.detail,
+            }]
+        };
+        let stable_for = self.runbook.runbook.verify.stable_for;
+        let now = self.now();
+        let mut due = after(now, (stable_for / 5).clamp(OFTEN, SELDOM));
+        let since = match seen.healthy {
+            Some(true) => Some(self.state.healthy_since.unwrap_or(now)),
+            _ => None,
+        };
+        if let Some(since) = since {
+            due = due.min(after(since, stable_for));
+        } else if let Some(until) = self.state.verify_until {
+            due = due.min(until.max(now));
+        }
+        let flow = self.commit(entries, Some(due), Vec::new()).await?;
+        crash_point(CrashPoint::ObserveAfterCommit);
+        Ok(flow)
+    }
+
+    async fn look(&self, binding: &Binding) -> Result<Observation, ClusterError> {
+        let cluster = &self.engine.cluster;
+        let mut first = None;
+        for (index, bound) in binding.alerts.iter().enumerate() {
+            let target = &bound.target;
+            let sight = cluster.look(target).await?;
+            let Sight::Seen(live) = sight else { continue };
+            let sick = match pod(&live) {
+                _ if target.object.kind != "Pod" => None,
+                _ if self.state.touched.contains(target) => Some("is not gone yet".to_owned()),
+                PodHealth::Ready { .. } | PodHealth::Completed => None,
+                PodHealth::Terminating => Some("is terminating".to_owned()),
+                PodHealth::Unready(why) => Some(why),
+            };
+            if let Some(why) = sick {
+                return Ok(unhealthy(format!("{}: {why}", target.object)));
+            }
+            if index == 0 {
+                first = Some(live);
+            }
+        }
+        let root = match &binding.workload {
+            Some(workload) => cluster.get(workload).await?,
+            None => None,
+        };
+        let scene = self.scene(binding);
+        if !self.runbook.runbook.verify.expect.is_empty() {
+            let alert = self.claimed.alerts.first();
+            return Ok(
+                match conditions::expected(&scene, alert, first.as_ref(), root.as_ref()).await {
+                    Ok(()) => healthy("everything that the runbook expects is so".to_owned()),
+                    Err(unmet) => unhealthy(unmet.detail),
+                },
+            );
+        }
+        let Some(workload) = &binding.workload else {
+            return Ok(unseen("there is no workload to look at".to_owned()));
+        };
+        Ok(match root.as_ref().and_then(|live| replicas(&workload.kind, live)) {
+            Some(replicas) if replicas.is_complete() => healthy(format!(
+                "{workload} has {} of {} replicas ready",
+                replicas.ready, replicas.desired
+            )),
+            Some(replicas) => unhealthy(format!(
+                "{workload} has {} of {} replicas ready",
+                replicas.ready, replicas.desired
+            )),
+            None => unseen(format!("{workload} is not there any more")),
+        })
+    }
+}
+
+fn healthy(detail: String) -> Observation {
+    Observation {
+        healthy: Some(true),
+        detail,
+    }
+}
+
+fn unhealthy(detail: String) -> Observation {
+    Observation {
+        healthy: Some(false),
+        detail,
+    }
+}
+
+fn unseen(detail: String) -> Observation {
+    Observation { healthy: None, detail }
+}

@@ -1,0 +1,200 @@
+//! Unfolding: posts from the inbox, in order and many at a time, become episodes and runs.
+//!
+//! It may be repeated at will: a post is marked in the transaction that writes what it came to. Nothing of the cluster is
+//! asked here.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    books::Books,
+    clock::Clock,
+    domain::alert::{Fingerprint, Notification},
+    ids::Ids,
+    metrics::Metrics,
+    store::{Store, StoreError, StoredPost},
+};
+
+mod fold;
+mod matching;
+
+use fold::Fold;
+use matching::{Candidate, candidates};
+
+/// Alerts that one transaction takes at the most, unless a single post has more.
+const BATCH: u32 = 2_000;
+/// How long a failed batch waits, and how long a missed wake-up can cost.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// What unfolding needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The label that tells the cluster, and its value here, if configured.
+    pub cluster_label: String,
+    /// Whose alerts are ours; absent: any, until two values are seen.
+    pub cluster_value: Option<String>,
+    /// How long a run waits for the rest of a crowd.
+    pub settle: Duration,
+}
+
+/// The task that unfolds.
+pub struct Unfolder {
+    /// The store.
+    pub store: Store,
+    /// The runbooks.
+    pub books: Books,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub ids: Arc<Ids>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Settings.
+    pub options: Options,
+    /// Alerts in the inbox.
+    pub waiting: Arc<AtomicU64>,
+    /// Told when a post was committed.
+    pub arrived: Arc<Notify>,
+    /// Told when a run was opened.
+    pub wake: Arc<Notify>,
+}
+
+/// A post with what its alerts match.
+struct Post {
+    stored: StoredPost,
+    notification: Notification,
+    candidates: Vec<Vec<Candidate>>,
+}
+
+impl Unfolder {
+    /// Unfolds until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.batch().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(reason = error.reason(), error = %error, "posts could not be unfolded; they are kept");
+                    self.pause(&stop).await;
+                    continue;
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.arrived.notified() => {}
+                () = self.clock.sleep(AGAIN) => {}
+            }
+        }
+    }
+
+    async fn pause(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.clock.sleep(AGAIN) => {}
+        }
+    }
+
+    /// One batch; whether there was any.
+    async fn batch(&self) -> Result<bool, StoreError> {
+        let stored = self.store.waiting_posts(BATCH).await?;
+        if stored.is_empty() {
+            return Ok(false);
+        }
+        let in_force = self.books.in_force();
+        let mut posts = Vec::with_capacity(stored.len());
+        for stored in stored {
+            match serde_json::from_slice::<Notification>(&stored.body) {
+                Ok(notification) => {
+                    let candidates = candidates(&self.books, &in_force, &notification);
+                    posts.push(Post {
+                        stored: StoredPost {
+                            body: Vec::new(),
+                            ..stored
+                        },
+                        notification,
+                        candidates,
+                    });
+                }
+                Err(error) => self.set_aside(&stored, &error.to_string()).await?,
+            }
+        }
+        match self.unfold(&posts).await {
+            Ok(()) => {}
+            // One bad post must not hold up the others: each gets a transaction of its own.
+            Err(StoreError::Statement(_)) => {
+                for post in &posts {
+                    match self.unfold(std::slice::from_ref(post)).await {
+                        Ok(()) => {}
+                        Err(StoreError::Statement(error)) => self.set_aside(&post.stored, &error).await?,
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    async fn set_aside(&self, post: &StoredPost, reason: &str) -> Result<(), StoreError> {
+        tracing::error!(
+            post = post.id,
+            error = reason,
+            "a post cannot be unfolded; it is kept with this reason"
+        );
+        self.store.set_aside(post.id, reason).await?;
+        self.leave(post.alerts.into());
+        Ok(())
+    }
+
+    /// So many alerts have left the inbox.
+    fn leave(&self, alerts: u64) {
+        let before = self.waiting.fetch_sub(alerts, Ordering::Relaxed);
+        self.metrics
+            .inbox_alerts
+            .set(i64::try_from(before.saturating_sub(alerts)).unwrap_or(i64::MAX));
+    }
+
+    async fn unfold(&self, posts: &[Post]) -> Result<(), StoreError> {
+        let fingerprints: BTreeSet<Fingerprint> = posts
+            .iter()
+            .flat_map(|post| &post.notification.alerts)
+            .map(|alert| alert.fingerprint)
+            .collect();
+        let object_keys: BTreeSet<String> = posts
+            .iter()
+            .flat_map(|post| post.candidates.iter().flatten())
+            .filter_map(|candidate| candidate.object_key.clone())
+            .collect();
+        let mut counts = HashMap::new();
+        self.store
+            .unfold(
+                &fingerprints.into_iter().collect::<Vec<_>>(),
+                &object_keys.into_iter().collect::<Vec<_>>(),
+                |known| {
+                    let mut fold = Fold::new(known, &self.options, &self.ids, self.clock.now());
+                    for post in posts {
+                        fold.post(post);
+                    }
+                    let (unfolded, counted) = fold.finish();
+                    counts = counted;
+                    unfolded
+                },
+            )
+            .await?;
+        for (result, count) in counts {
+            self.metrics.alert(result, count);
+        }
+        self.leave(posts.iter().map(|post| u64::from(post.stored.alerts)).sum());
+        self.wake.notify_one();
+        Ok(())
+    }
+}

@@ -1,0 +1,33 @@
+//! Alert-driven healing of Kubernetes clusters.
+//!
+//! ```text
+//! POST /alertmanager ─► http ─► intake::accept ─► store: the post, committed ─► 202
+//!                                                    │
+//!                               intake::unfold ◄─────┘  episodes, matching, runs opened
+//!                                                    │
+//!        engine: claim a due run ─► next(journal) ─► resolve, judge, act, verify ─► cluster: the Kubernetes API
+//!                      ▲                                   │
+//!                      └───────── store: the journal ◄─────┘  every step recorded before and after
+//! ```
+//!
+//! [`domain`] decides and does nothing; [`store`], [`cluster`] and [`http`] do and decide nothing; [`intake`] and
+//! [`engine`] bring them together; [`app`] owns their lives.
+
+#![allow(clippy::result_large_err, reason = "errors are rare, and their words are for people")]
+
+pub mod books;
+pub mod cel;
+pub mod clock;
+pub mod cluster;
+pub mod crash_point;
+pub mod domain;
+pub mod engine;
+pub mod ids;
+pub mod intake;
+pub mod metrics;
+pub mod render;
+pub mod runbooks;
+pub mod steps;
+pub mod store;
+pub mod suggestion;
+pub mod yaml;

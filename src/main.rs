@@ -1,0 +1,2 @@
+//! The selfhealer program.
+fn main() {}

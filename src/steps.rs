@@ -1,0 +1,181 @@
+//! What each step does: which request comes next, how it is sent, and what its answer means.
+//!
+//! A step is planned anew before every action, from the live cluster and the journal; it never remembers anything.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    cluster::{Cluster, ClusterError},
+    domain::{
+        guard::Facts,
+        journal::Intent,
+        reason::Reason,
+        run::{Binding, EpisodeId, Run},
+        state::State,
+        step::StepAction,
+    },
+    runbooks::Compiled,
+    store::RunAlert,
+};
+
+pub mod collect;
+pub mod conditions;
+pub mod evict;
+
+/// What planning looks at.
+pub struct Scene<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// The run.
+    pub run: &'a Run,
+    /// The runbook, in the version that the run executes.
+    pub runbook: &'a Compiled,
+    /// Where the run stands.
+    pub state: &'a State,
+    /// What it may touch.
+    pub binding: &'a Binding,
+    /// Its alerts.
+    pub alerts: &'a [RunAlert],
+    /// The moment.
+    pub now: Timestamp,
+}
+
+/// What a step wants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    /// Send this, if the guards allow.
+    Act {
+        /// The request.
+        intent: Intent,
+        /// Ready replicas of the root that mean that the replacement is there.
+        ready_after: Option<i64>,
+        /// What the guards should know.
+        facts: Facts,
+    },
+    /// Look again soon.
+    Wait {
+        /// Why.
+        reason: Reason,
+        /// In words.
+        detail: String,
+        /// In how long.
+        again: Duration,
+    },
+    /// Nothing is left to do.
+    Complete {
+        /// In words.
+        detail: String,
+    },
+    /// It must not be done.
+    Refuse {
+        /// Why.
+        reason: Reason,
+        /// In words.
+        detail: String,
+    },
+}
+
+/// What an answer means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Carried out.
+    Done {
+        /// What came of it.
+        result: Value,
+    },
+    /// Not carried out, for certain; it may be tried again.
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// In words.
+        detail: String,
+        /// In how long.
+        again: Duration,
+    },
+    /// Not carried out, for certain, and trying again will not help.
+    Failed {
+        /// Why.
+        reason: Reason,
+        /// In words.
+        detail: String,
+    },
+    /// Nobody knows; the same request is repeated.
+    Unanswered {
+        /// What was seen instead.
+        detail: String,
+    },
+}
+
+/// How long to wait before the API server is asked again.
+pub const AGAIN: Duration = Duration::from_secs(5);
+
+/// Plans the next action of a step.
+pub async fn plan(scene: &Scene<'_>, step: &StepAction) -> Result<Plan, ClusterError> {
+    match step {
+        StepAction::Collect(collect) => Ok(collect::plan(scene, collect)),
+        StepAction::Evict(evict) => evict::plan(scene, evict).await,
+    }
+}
+
+/// Sends a request. `resumed`: it may have been sent before.
+pub async fn act(cluster: &Cluster, intent: &Intent, dry_run: bool, resumed: bool) -> Answer {
+    match intent {
+        Intent::Evict { target } => evict::act(cluster, target, dry_run, resumed).await,
+        Intent::Collect { target, events, yaml } => collect::act(cluster, target, *events, *yaml).await,
+    }
+}
+
+/// Looks whether a request was carried out, and sends nothing.
+pub async fn look_up(cluster: &Cluster, intent: &Intent) -> Answer {
+    match intent {
+        Intent::Evict { target } => evict::look_up(cluster, target).await,
+        Intent::Collect { .. } => Answer::Failed {
+            reason: Reason::Deadline,
+            detail: "the evidence was not collected in time".to_owned(),
+        },
+    }
+}
+
+impl Scene<'_> {
+    /// The alert behind a bound object.
+    fn alert(&self, episode: EpisodeId) -> Option<&RunAlert> {
+        self.alerts.iter().find(|alert| alert.episode == episode)
+    }
+}
+
+impl Answer {
+    /// The value of the metric's label `result`.
+    pub fn result(&self) -> &'static str {
+        match self {
+            Self::Done { .. } => "done",
+            Self::Refused { .. } => "refused",
+            Self::Failed { .. } => "failed",
+            Self::Unanswered { .. } => "unanswered",
+        }
+    }
+
+    /// What an error means for any request: each step handles before this what means something else for it.
+    fn from_error(error: &ClusterError) -> Self {
+        let detail = error.to_string();
+        let reason = error.reason();
+        match error {
+            ClusterError::Unavailable { .. } => Self::Unanswered { detail },
+            ClusterError::Overloaded { retry_after, .. } | ClusterError::Budget { retry_after, .. } => Self::Refused {
+                reason,
+                detail,
+                again: retry_after.unwrap_or(AGAIN),
+            },
+            ClusterError::NotFound { .. } | ClusterError::Conflict { .. } => Self::Refused {
+                reason,
+                detail,
+                again: Duration::from_secs(1),
+            },
+            ClusterError::Forbidden { .. } | ClusterError::Rejected { .. } | ClusterError::UnknownKind { .. } => {
+                Self::Failed { reason, detail }
+            }
+        }
+    }
+}

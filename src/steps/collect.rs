@@ -1,0 +1,80 @@
+//! `collect`: keep evidence before it is gone. Reads only; needs `get` on the kind and `list` on events.
+
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Plan, Scene};
+use crate::{
+    cluster::{Cluster, ClusterError, Sight},
+    domain::{guard::Facts, journal::Intent, reason::Reason, redact, step::Collect, target::Target},
+};
+
+/// The longest evidence that the journal keeps of one part.
+const LONGEST: usize = 64 * 1024;
+
+/// Evidence is collected once, of the first alerted object.
+pub fn plan(scene: &Scene<'_>, collect: &Collect) -> Plan {
+    let collected = !scene.state.done.is_empty() || !scene.state.would.is_empty();
+    match scene.binding.alerts.first() {
+        Some(first) if !collected => Plan::Act {
+            intent: Intent::Collect {
+                target: first.target.clone(),
+                events: collect.events,
+                yaml: collect.yaml,
+            },
+            ready_after: None,
+            facts: Facts::default(),
+        },
+        _ => Plan::Complete {
+            detail: "evidence collected".to_owned(),
+        },
+    }
+}
+
+/// Reads; a repeat reads again.
+pub async fn act(cluster: &Cluster, target: &Target, events: bool, yaml: bool) -> Answer {
+    match read(cluster, target, events, yaml).await {
+        Ok(result) => Answer::Done { result },
+        Err(error) => Answer::from_error(&error),
+    }
+}
+
+async fn read(cluster: &Cluster, target: &Target, events: bool, yaml: bool) -> Result<Value, ClusterError> {
+    let mut evidence = Map::new();
+    if yaml {
+        let object = match cluster.look(target).await? {
+            Sight::Seen(live) => short(redact::object(live)),
+            Sight::Gone => json!({"absent": Reason::TargetGone}),
+            Sight::Replaced { uid } => json!({"absent": Reason::TargetReplaced, "uid": uid}),
+        };
+        evidence.insert("object".to_owned(), object);
+    }
+    if events {
+        let found = cluster.events_about(target).await?;
+        let lines = found.iter().map(event).collect::<Vec<_>>();
+        evidence.insert("events".to_owned(), short(Value::from(lines)));
+    }
+    Ok(Value::Object(evidence))
+}
+
+fn event(event: &Value) -> Value {
+    let message = event["message"].as_str().unwrap_or_default();
+    let time = [&event["lastTimestamp"], &event["eventTime"], &event["firstTimestamp"]]
+        .into_iter()
+        .find(|time| time.is_string());
+    json!({
+        "at": time,
+        "type": event["type"],
+        "reason": event["reason"],
+        "count": event["count"],
+        "message": redact::text(message),
+    })
+}
+
+fn short(value: Value) -> Value {
+    let length = value.to_string().len();
+    if length <= LONGEST {
+        value
+    } else {
+        json!({"omitted": format!("{length} bytes; at most {LONGEST} are kept")})
+    }
+}

@@ -1,0 +1,215 @@
+//! `evict`: the alerted pods through the eviction API, one at a time. Needs `get` on pods and their controllers and on
+//! the namespace, and `create` on pods/eviction.
+//!
+//! What makes a repeat safe is the uid in the request: it names one pod, and never its replacement.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{AGAIN, Answer, Plan, Scene, conditions};
+use crate::{
+    cluster::{Cluster, ClusterError, Lineage, Sight},
+    domain::{
+        guard::Facts,
+        health::{PodHealth, pod, replicas},
+        journal::Intent,
+        reason::Reason,
+        run::BoundAlert,
+        runbook::Mode,
+        state::DoneAction,
+        step::Evict,
+        target::Target,
+    },
+};
+
+/// How soon a replacement is looked for again.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The first alerted pod that is there, sick, and allowed by the conditions.
+pub async fn plan(scene: &Scene<'_>, evict: &Evict) -> Result<Plan, ClusterError> {
+    let state = scene.state;
+    if !state.would.is_empty() {
+        let more = scene.binding.alerts.len().min(evict.limit as usize);
+        return Ok(Plan::Complete {
+            detail: format!("would have evicted up to {more} of the alerted pods, one at a time"),
+        });
+    }
+    if let Some(last) = state.done.last()
+        && scene.run.mode == Mode::Enforce
+        && let Some(wait) = replacement(scene, last).await?
+    {
+        return Ok(wait);
+    }
+    if state.done.len() >= evict.limit as usize {
+        return Ok(complete(scene));
+    }
+    let mut passed_over: Vec<(&Target, Reason, String)> = Vec::new();
+    for bound in &scene.binding.alerts {
+        let seen = state.done.iter().any(|done| done.intent.target() == &bound.target);
+        if seen || passed_over.iter().any(|(target, ..)| **target == bound.target) {
+            continue;
+        }
+        match candidate(scene, bound).await? {
+            Ok(plan) => return Ok(plan),
+            Err((reason, detail)) => passed_over.push((&bound.target, reason, detail)),
+        }
+    }
+    if state.done.is_empty()
+        && let Some((target, reason, detail)) = passed_over.first()
+    {
+        return Ok(Plan::Refuse {
+            reason: *reason,
+            detail: format!("{}: {detail}", target.object),
+        });
+    }
+    Ok(complete(scene))
+}
+
+fn complete(scene: &Scene<'_>) -> Plan {
+    let names: Vec<_> = scene
+        .state
+        .done
+        .iter()
+        .map(|done| done.intent.target().object.name.clone())
+        .collect();
+    Plan::Complete {
+        detail: format!("evicted {}", names.join(", ")),
+    }
+}
+
+/// The next pod only when the last one's replacement is ready.
+async fn replacement(scene: &Scene<'_>, last: &DoneAction) -> Result<Option<Plan>, ClusterError> {
+    let wait = |detail: String| {
+        Ok(Some(Plan::Wait {
+            reason: Reason::ReplacementNotReady,
+            detail,
+            again: SOON,
+        }))
+    };
+    let target = last.intent.target();
+    if let Sight::Seen(_) = scene.cluster.look(target).await? {
+        return wait(format!("{} is still terminating", target.object));
+    }
+    let (Some(ready_after), Some(workload)) = (last.ready_after, &scene.binding.workload) else {
+        return Ok(None);
+    };
+    let live = scene.cluster.get(workload).await?;
+    match live.as_ref().and_then(|live| replicas(&workload.kind, live)) {
+        Some(replicas) if replicas.ready >= ready_after => Ok(None),
+        Some(replicas) => wait(format!(
+            "{workload} has {} ready replicas; {ready_after} mean that the replacement is ready",
+            replicas.ready
+        )),
+        None => wait(format!("{workload} is not there")),
+    }
+}
+
+type PassedOver = (Reason, String);
+
+async fn candidate(scene: &Scene<'_>, bound: &BoundAlert) -> Result<Result<Plan, PassedOver>, ClusterError> {
+    let alert = scene.alert(bound.episode);
+    if alert.is_some_and(|alert| !alert.firing) {
+        return Ok(Err((Reason::Resolved, "its alert has resolved".to_owned())));
+    }
+    let target = &bound.target;
+    let live = match scene.cluster.look(target).await? {
+        Sight::Seen(live) => live,
+        Sight::Gone => return Ok(Err((Reason::TargetGone, "the pod is gone".to_owned()))),
+        Sight::Replaced { uid } => {
+            let detail = format!("the pod has been replaced by one with uid {uid}");
+            return Ok(Err((Reason::TargetReplaced, detail)));
+        }
+    };
+    let health = pod(&live);
+    if health == PodHealth::Terminating {
+        return Ok(Err((Reason::TargetGone, "the pod is terminating".to_owned())));
+    }
+    let lineage = scene.cluster.lineage(&target.object, &live).await?;
+    let root = lineage.workload.as_ref().map(|(_, live)| live);
+    if already_healthy(scene, bound, &health, &live, root).await {
+        return Ok(Err((
+            Reason::AlreadyHealthy,
+            "nothing is wrong with it any more".to_owned(),
+        )));
+    }
+    if let Err(unmet) = conditions::hold(scene, alert, &live, root).await {
+        return Ok(Err((unmet.reason, unmet.detail)));
+    }
+    Ok(Ok(Plan::Act {
+        intent: Intent::Evict { target: target.clone() },
+        ready_after: ready_after(&lineage, &health),
+        facts: Facts {
+            protected: None,
+            opted_out: lineage.opted_out.as_ref().map(ToString::to_string),
+        },
+    }))
+}
+
+/// What verification will look for is already so: there is nothing to heal.
+async fn already_healthy(
+    scene: &Scene<'_>,
+    bound: &BoundAlert,
+    health: &PodHealth,
+    live: &Value,
+    root: Option<&Value>,
+) -> bool {
+    let verify = &scene.runbook.runbook.verify;
+    if verify.expect.is_empty() {
+        return health.is_stable(verify.stable_for, scene.now);
+    }
+    conditions::expected(scene, scene.alert(bound.episode), Some(live), root)
+        .await
+        .is_ok()
+}
+
+/// An unready pod's replacement adds one to the ready replicas, a ready one's restores them.
+fn ready_after(lineage: &Lineage, health: &PodHealth) -> Option<i64> {
+    let (workload, live) = lineage.workload.as_ref()?;
+    let replicas = replicas(&workload.kind, live)?;
+    let gained = i64::from(!matches!(health, PodHealth::Ready { .. }));
+    Some((replicas.ready + gained).min(replicas.desired))
+}
+
+/// Evicts. A pod that is gone was evicted by the attempt before, if there was one.
+pub async fn act(cluster: &Cluster, target: &Target, dry_run: bool, resumed: bool) -> Answer {
+    match cluster.evict(target, dry_run).await {
+        Ok(()) => done(target, "evicted"),
+        Err(ClusterError::NotFound { .. }) if resumed => done(target, "was evicted"),
+        // A conflict is not always about the uid, so it is looked at before it is believed.
+        Err(error @ ClusterError::Conflict { .. }) => match cluster.look(target).await {
+            Ok(Sight::Seen(_)) => Answer::Refused {
+                reason: Reason::Rejected,
+                detail: error.to_string(),
+                again: AGAIN,
+            },
+            Ok(_) if resumed => done(target, "was evicted"),
+            Ok(_) => Answer::from_error(&error),
+            Err(unseen) => Answer::Unanswered {
+                detail: unseen.to_string(),
+            },
+        },
+        Err(error) => Answer::from_error(&error),
+    }
+}
+
+/// Only the cluster can tell now.
+pub async fn look_up(cluster: &Cluster, target: &Target) -> Answer {
+    match cluster.look(target).await {
+        Ok(Sight::Gone | Sight::Replaced { .. }) => done(target, "was evicted"),
+        Ok(Sight::Seen(live)) if pod(&live) == PodHealth::Terminating => done(target, "was evicted"),
+        Ok(Sight::Seen(_)) => Answer::Failed {
+            reason: Reason::OutcomeUnknown,
+            detail: format!("{} is still there; the eviction's answer was never seen", target.object),
+        },
+        Err(error) => Answer::Unanswered {
+            detail: error.to_string(),
+        },
+    }
+}
+
+fn done(target: &Target, what: &str) -> Answer {
+    Answer::Done {
+        result: json!({"what": what, "pod": target.object.name, "uid": target.uid}),
+    }
+}

@@ -1,0 +1,71 @@
+//! The durable record: inbox, episodes, runs, journals, audit. The one user of `sqlx`.
+//!
+//! One writing connection, transactions that begin as writers, WAL with `synchronous = FULL`: what `commit` returned
+//! from survives a power cut. The SQL is what SQLite and PostgreSQL share (`$1`, `RETURNING`, `ON CONFLICT`); what
+//! differs stands in the folders of [`migrations`].
+
+use std::{path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
+use sqlx::{Any, AnyPool, Transaction};
+
+use crate::{clock::Clock, ids::Ids};
+
+mod audit;
+mod bulk;
+mod error;
+mod inbox;
+mod ledger;
+mod migrations;
+mod open;
+mod orders;
+mod read;
+mod retention;
+mod runbooks;
+mod runs;
+mod unfold;
+
+pub use audit::Audit;
+pub use error::{OpenError, StoreError};
+pub use inbox::{NewPost, StoredPost};
+pub use ledger::Judged;
+pub use orders::{NewPause, OrderError, PauseRow, PauseScope};
+pub use read::{AlertView, JournalView, Page, RunDetail, RunFilter, RunView};
+pub use runs::{Change, Claim, Claimed, CommitError, RunAlert};
+pub use unfold::{Known, KnownEpisode, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded, WaitingRun};
+
+/// The store.
+#[derive(Clone)]
+pub struct Store {
+    writer: AnyPool,
+    readers: AnyPool,
+    clock: Arc<dyn Clock>,
+    ids: Arc<Ids>,
+    /// Held as long as the store lives: a second process on the same file must not start.
+    _lock: Option<Arc<std::fs::File>>,
+    file: Option<PathBuf>,
+}
+
+impl Store {
+    /// A transaction that holds the write lock from its first statement on.
+    ///
+    /// A deferred one that reads first fails with "database is locked" when it comes to write.
+    async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// The clock that leases are counted in: the database is in this process, so its time is ours.
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Microseconds since 1970.
+fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// The moment of so many microseconds since 1970; what was written by [`micros`] is always in range.
+fn moment(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,112 @@
+//! Posts as received: appended before they are answered, unfolded after.
+
+use jiff::Timestamp;
+use sqlx::Row;
+
+use super::{Store, StoreError, bulk, micros, moment};
+
+/// A post that is about to be accepted.
+#[derive(Clone, Debug)]
+pub struct NewPost {
+    /// When it came.
+    pub received_at: Timestamp,
+    /// The name of the token that it came with.
+    pub source: String,
+    /// How many alerts it has.
+    pub alerts: u32,
+    /// The body, byte for byte.
+    pub body: bytes::Bytes,
+}
+
+/// A post that waits to be unfolded.
+#[derive(Clone, Debug)]
+pub struct StoredPost {
+    /// Its number; posts are unfolded in this order.
+    pub id: i64,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// How many alerts it has.
+    pub alerts: u32,
+    /// The body, byte for byte.
+    pub body: Vec<u8>,
+}
+
+impl Store {
+    /// Commits these posts together: when it returns, they are on the disk.
+    pub async fn append(&self, posts: &[NewPost]) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        bulk::insert(
+            &mut tx,
+            "INSERT INTO posts (received_at, source, alerts, state, body)",
+            5,
+            "",
+            posts,
+            |query, post| {
+                query
+                    .bind(micros(post.received_at))
+                    .bind(post.source.clone())
+                    .bind(i64::from(post.alerts))
+                    .bind(0_i64)
+                    .bind(post.body.to_vec())
+            },
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// How many alerts wait in the inbox.
+    pub async fn waiting_alerts(&self) -> Result<u64, StoreError> {
+        let sum: i64 = sqlx::query("SELECT COALESCE(SUM(alerts), 0) FROM posts WHERE state = 0")
+            .fetch_one(&self.readers)
+            .await?
+            .try_get(0)?;
+        Ok(u64::try_from(sum).unwrap_or_default())
+    }
+
+    /// The next posts in order: at least one if any waits, otherwise as many as stay within `alerts`.
+    pub async fn waiting_posts(&self, alerts: u32) -> Result<Vec<StoredPost>, StoreError> {
+        let sizes = sqlx::query("SELECT id, alerts FROM posts WHERE state = 0 ORDER BY id LIMIT 512")
+            .fetch_all(&self.readers)
+            .await?;
+        let mut total = 0;
+        let mut last = None;
+        for row in &sizes {
+            total += row.try_get::<i64, _>(1)?;
+            if last.is_some() && total > i64::from(alerts) {
+                break;
+            }
+            last = Some(row.try_get::<i64, _>(0)?);
+        }
+        let Some(last) = last else {
+            return Ok(Vec::new());
+        };
+        let rows =
+            sqlx::query("SELECT id, received_at, alerts, body FROM posts WHERE state = 0 AND id <= $1 ORDER BY id")
+                .bind(last)
+                .fetch_all(&self.readers)
+                .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(StoredPost {
+                    id: row.try_get(0)?,
+                    received_at: moment(row.try_get(1)?),
+                    alerts: u32::try_from(row.try_get::<i64, _>(2)?).unwrap_or_default(),
+                    body: row.try_get(3)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Sets a post aside that cannot be unfolded: it is kept with its reason and holds up no other.
+    pub async fn set_aside(&self, post: i64, reason: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("UPDATE posts SET state = 2, reason = $2 WHERE id = $1")
+            .bind(post)
+            .bind(reason)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

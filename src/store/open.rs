@@ -1,0 +1,192 @@
+//! Opening: the lock, the settings that durability rests on, migrations, and what a restart may assume.
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use sqlx::{
+    AnyConnection, AnyPool, ConnectOptions, Executor, Row,
+    any::{AnyConnectOptions, AnyPoolOptions},
+    migrate::MigrateError,
+};
+
+use super::{OpenError, Store, StoreError, micros, migrations};
+use crate::{clock::Clock, ids::Ids};
+
+/// Connections that only read: pages and the API never wait for a writer.
+const READERS: u32 = 4;
+/// How long a writer waits for its turn before the post is answered with 503.
+const WRITER_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Store {
+    /// Opens the database at this path, creating it when it is missing.
+    pub async fn open(file: &Path, clock: Arc<dyn Clock>, ids: Arc<Ids>) -> Result<Self, OpenError> {
+        let lock = lock(file)?;
+        sqlx::any::install_default_drivers();
+        let unusable = |source: StoreError| OpenError::Unusable {
+            file: file.to_owned(),
+            source,
+        };
+        let writer = pool(file, 1, true).await.map_err(unusable)?;
+        refuse_newer(&writer, file).await?;
+        migrations::sqlite().run(&writer).await.map_err(|error| match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => unusable(error.into()),
+            other => OpenError::Migration {
+                file: file.to_owned(),
+                message: other.to_string(),
+            },
+        })?;
+        let readers = pool(file, READERS, false).await.map_err(unusable)?;
+        let store = Self {
+            writer,
+            readers,
+            clock,
+            ids,
+            _lock: Some(Arc::new(lock)),
+            file: Some(file.to_owned()),
+        };
+        store.take_over().await.map_err(unusable)?;
+        Ok(store)
+    }
+
+    /// Writes nothing more and lets the file go.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Whether the database answers, for `/readyz`.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    /// Where the database stands.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The lock on the file proves that no other process holds a lease, so what the last one held ends now.
+    ///
+    /// Its last request may still be on the way: a run with an open `started` waits for that in the engine.
+    async fn take_over(&self) -> Result<(), StoreError> {
+        let now = micros(self.now());
+        let mut tx = self.begin().await?;
+        sqlx::query("INSERT INTO identity (id, created_at) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM identity)")
+            .bind(self.ids.next().to_string())
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("UPDATE runs SET lease_until = 0 WHERE finished_at IS NULL AND lease_until > 0")
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+fn lock(file: &Path) -> Result<File, OpenError> {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let failed = |source| OpenError::Folder {
+        folder: folder.to_owned(),
+        source,
+    };
+    let mut name = file.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(PathBuf::from(name))
+        .map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { file: file.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+async fn pool(file: &Path, connections: u32, writes: bool) -> Result<AnyPool, StoreError> {
+    let url = format!("sqlite://{}?mode=rwc", encode(file));
+    let options: AnyConnectOptions = url.parse().map_err(StoreError::from)?;
+    let pool = AnyPoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(WRITER_PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(move |connection, _| Box::pin(settle(connection, writes)))
+        .connect_with(options.disable_statement_logging())
+        .await?;
+    Ok(pool)
+}
+
+/// WAL, so that readers never wait; FULL, so that a commit is on the disk; little cache, since memory is promised small.
+async fn settle(connection: &mut AnyConnection, writes: bool) -> Result<(), sqlx::Error> {
+    if writes {
+        connection.execute("PRAGMA journal_mode = WAL").await?;
+    }
+    for setting in [
+        "PRAGMA synchronous = FULL",
+        "PRAGMA foreign_keys = OFF",
+        "PRAGMA cache_size = -4096",
+        "PRAGMA temp_store = MEMORY",
+        "PRAGMA busy_timeout = 5000",
+        "PRAGMA wal_autocheckpoint = 4000",
+        "PRAGMA journal_size_limit = 67108864",
+    ] {
+        connection.execute(setting).await?;
+    }
+    if !writes {
+        connection.execute("PRAGMA query_only = ON").await?;
+    }
+    Ok(())
+}
+
+async fn refuse_newer(writer: &AnyPool, file: &Path) -> Result<(), OpenError> {
+    let known = sqlx::query("SELECT name FROM sqlite_master WHERE name = '_sqlx_migrations'")
+        .fetch_optional(writer)
+        .await
+        .map_err(|error| OpenError::Unusable {
+            file: file.to_owned(),
+            source: error.into(),
+        })?;
+    if known.is_none() {
+        return Ok(());
+    }
+    let found = sqlx::query("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations")
+        .fetch_one(writer)
+        .await
+        .and_then(|row| row.try_get::<i64, _>(0))
+        .map_err(|error| OpenError::Unusable {
+            file: file.to_owned(),
+            source: error.into(),
+        })?;
+    if found > migrations::LATEST {
+        return Err(OpenError::Newer {
+            file: file.to_owned(),
+            found,
+            known: migrations::LATEST,
+        });
+    }
+    Ok(())
+}
+
+/// Only what a URL would take for something else.
+fn encode(file: &Path) -> String {
+    let mut url = String::new();
+    for c in file.to_string_lossy().chars() {
+        match c {
+            '%' => url.push_str("%25"),
+            '?' => url.push_str("%3F"),
+            '#' => url.push_str("%23"),
+            ' ' => url.push_str("%20"),
+            other => url.push(other),
+        }
+    }
+    url
+}
