@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing here acts on the cluster or knows how to. Errors have one shape ([`ApiError`]), permissions stand in the
-//! types of the handlers ([`allowed`]), and what a client may occupy is bounded: the size of a body ([`Limits`]), the
+//! types of the handlers, and what a client may occupy is bounded: the size of a body ([`Limits`]), the
 //! memory of all bodies in flight, the time in which one arrives, and the number of connections.
 
 use std::{
@@ -34,12 +34,13 @@ use crate::{clock::Clock, intake::accept::Inbox, metrics::Metrics, store::Store}
 
 pub mod admin;
 mod alertmanager;
-pub mod allowed;
+mod allowed;
 mod api;
 pub mod auth;
 mod body;
 mod error;
 mod fields;
+mod orders;
 mod unread;
 
 #[cfg(test)]

@@ -15,13 +15,17 @@
 
 #![allow(clippy::result_large_err, reason = "errors are rare, and their words are for people")]
 
+pub mod app;
 pub mod books;
 pub mod cel;
+pub mod cli;
 pub mod clock;
 pub mod cluster;
+pub mod config;
 pub mod crash_point;
 pub mod domain;
 pub mod engine;
+pub mod http;
 pub mod ids;
 pub mod intake;
 pub mod metrics;
@@ -30,4 +34,5 @@ pub mod runbooks;
 pub mod steps;
 pub mod store;
 pub mod suggestion;
+pub mod telemetry;
 pub mod yaml;

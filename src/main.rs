@@ -1,2 +1,10 @@
-//! The selfhealer program.
-fn main() {}
+//! The `selfhealer` program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use selfhealer::cli::Cli;
+
+fn main() -> ExitCode {
+    Cli::parse().run()
+}

@@ -21,13 +21,14 @@ use crate::domain::{reason::Reason, run::Outcome};
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers to `POST /alertmanager`, each a value of the label `result`.
-pub const NOTIFICATION_RESULTS: [&str; 9] = [
+pub const NOTIFICATION_RESULTS: [&str; 10] = [
     "accepted",
     "malformed",
     "unauthenticated",
     "forbidden",
     "too_large",
     "too_slow",
+    "incomplete",
     "overloaded",
     "store_unavailable",
     "draining",

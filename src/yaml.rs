@@ -6,10 +6,14 @@
 
 pub(crate) mod diagnostic;
 pub(crate) mod document;
+mod guards;
 pub(crate) mod node;
 pub(crate) mod reader;
 pub(crate) mod runbook;
 mod steps;
+mod target;
+mod texts;
+mod verify;
 
 use sha2::{Digest, Sha256};
 

@@ -297,13 +297,13 @@ fn mistakes_are_told_where_they_stand() {
         (
             "target.a.all(a,a) && target.a.all(a,a) && target.a.all(a,a) && target.a.all(a,a) && target.a.all(a,a)",
             1,
-            98,
+            97,
             "at most 4 times",
         ),
         (
             "['x'].map(a, a+a+a+a+a+a).size() == 1",
             1,
-            15,
+            17,
             "`+` may stand at most 4 times",
         ),
     ] {

@@ -1,34 +1,41 @@
 //! Eviction: the one way by which a PodDisruptionBudget has a say.
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api,
-    api::{DeleteParams, EvictParams, PostParams, Preconditions},
-};
+use kube::core::{Request, params::PostParams};
+use serde_json::{Value, json};
 
 use super::{Cluster, ClusterError};
 use crate::domain::target::Target;
 
 impl Cluster {
     /// Asks for the eviction of this very pod: one with another uid is a conflict.
+    ///
+    /// The body is written here, because kube 5.0's own eviction sends `delete_options` where the API reads
+    /// `deleteOptions`: the precondition would be dropped without an error, and any pod of that name evicted.
     pub async fn evict(&self, target: &Target, dry_run: bool) -> Result<(), ClusterError> {
         let namespace = target.object.namespace.as_deref().unwrap_or_default();
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let params = EvictParams {
-            delete_options: Some(DeleteParams {
-                dry_run,
-                preconditions: Some(Preconditions {
-                    uid: Some(target.uid.clone()),
-                    resource_version: None,
-                }),
-                ..DeleteParams::default()
-            }),
-            post_options: PostParams {
-                dry_run,
-                field_manager: None,
-            },
+        let name = &target.object.name;
+        let mut delete_options = json!({"preconditions": {"uid": target.uid}});
+        if dry_run {
+            delete_options["dryRun"] = json!(["All"]);
+        }
+        let body = json!({
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"namespace": namespace, "name": name},
+            "deleteOptions": delete_options,
+        });
+        let params = PostParams {
+            dry_run,
+            field_manager: None,
         };
-        self.limited("create", "pods/eviction", pods.evict(&target.object.name, &params))
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction");
+        let request = Request::new(path)
+            .create(&params, body.to_string().into_bytes())
+            .map_err(|error| ClusterError::Rejected {
+                code: 400,
+                message: error.to_string(),
+            })?;
+        self.limited("create", "pods/eviction", self.client.request::<Value>(request))
             .await
             .map(drop)
     }

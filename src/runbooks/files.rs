@@ -19,12 +19,13 @@ pub(super) fn list(paths: &[PathBuf], problems: &mut Vec<Diagnostic>) -> Vec<Pat
     let mut listing = Listing {
         files: Vec::new(),
         seen: HashSet::new(),
+        met: 0,
         problems,
     };
     for path in paths {
-        let before = (listing.files.len(), listing.problems.len());
+        let before = listing.met;
         listing.add(path, 0);
-        if before == (listing.files.len(), listing.problems.len()) && path.is_dir() {
+        if listing.met == before && path.is_dir() {
             let mut problem = Diagnostic::error(path.display().to_string(), "there are no runbooks in this directory")
                 .with_help("their files end in .yaml or .yml");
             problem.severity = Severity::Warning;
@@ -38,6 +39,8 @@ struct Listing<'p> {
     files: Vec<PathBuf>,
     /// What the paths really are, since the same file can be reached in several ways.
     seen: HashSet<PathBuf>,
+    /// Files and failures, those that were met before too.
+    met: usize,
     problems: &'p mut Vec<Diagnostic>,
 }
 
@@ -47,6 +50,7 @@ impl Listing<'_> {
             Ok((metadata, real)) => (real, metadata),
             Err(error) => return self.fail(path, &format!("cannot be read: {error}")),
         };
+        self.met += usize::from(!metadata.is_dir());
         if !self.seen.insert(real) {
             return;
         }
@@ -89,6 +93,7 @@ impl Listing<'_> {
     }
 
     fn fail(&mut self, path: &Path, why: &str) {
+        self.met += 1;
         self.problems.push(Diagnostic::error(path.display().to_string(), why));
     }
 }

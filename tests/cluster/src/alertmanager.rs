@@ -42,10 +42,7 @@ impl Alertmanager {
         let alertmanager = &alertmanager;
         with_free_ports(|[web_a, peer_a, web_b, peer_b]| async move {
             let (a, b) = (peer_flags(peer_a, peer_b), peer_flags(peer_b, peer_a));
-            let (a, b) = (
-                a.each_ref().map(String::as_str),
-                b.each_ref().map(String::as_str),
-            );
+            let (a, b) = (a.each_ref().map(String::as_str), b.each_ref().map(String::as_str));
             let (a, b) = tokio::try_join!(
                 launch(alertmanager, config_yaml, web_a, &a),
                 launch(alertmanager, config_yaml, web_b, &b)
@@ -122,12 +119,7 @@ pub fn webhook_config(url: &str) -> String {
     format!("{config:#}\n")
 }
 
-async fn launch(
-    path: &Path,
-    config: &str,
-    port: u16,
-    flags: &[&str],
-) -> Result<Alertmanager, Error> {
+async fn launch(path: &Path, config: &str, port: u16, flags: &[&str]) -> Result<Alertmanager, Error> {
     let group = Arc::new(Group::new("alertmanager")?);
     let config = write(&group, "alertmanager.yml", config)?;
     let url = format!("http://127.0.0.1:{port}");
@@ -176,5 +168,15 @@ mod tests {
             "http://127.0.0.1:8080/alertmanager"
         );
         assert_eq!(config["route"]["receiver"], config["receivers"][0]["name"]);
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_recognised() {
+        let [alertmanager] = build::tools([Tool::Alertmanager]).await.unwrap();
+        let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = other.local_addr().unwrap().port();
+        let config = webhook_config("http://127.0.0.1:8080/alertmanager");
+        let error = launch(&alertmanager, &config, port, &[]).await.unwrap_err();
+        assert!(error.is_port_taken(), "{error}");
     }
 }

@@ -92,10 +92,7 @@ fn parse(text: &str) -> Vec<AuditedRequest> {
     let mut order: BTreeMap<String, usize> = BTreeMap::new();
     let mut requests: Vec<AuditedRequest> = Vec::new();
     // The last line may be half written.
-    for line in text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Line>(line).ok())
-    {
+    for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
         let index = *order.entry(line.id.clone()).or_insert(requests.len());
         let answered = line.stage != "RequestReceived";
         if index == requests.len() {
@@ -158,10 +155,7 @@ mod tests {
         let requests = parse(&format!("{RECEIVED}\n{half}"));
         assert_eq!(requests.len(), 1);
         assert_eq!(requests[0].code, None);
-        assert_eq!(
-            (requests[0].namespace.as_str(), requests[0].name.as_str()),
-            ("n", "p")
-        );
+        assert_eq!((requests[0].namespace.as_str(), requests[0].name.as_str()), ("n", "p"));
     }
 
     #[test]

@@ -75,13 +75,9 @@ pub(crate) async fn boot(options: &ControlPlaneOptions) -> Result<Booted, Error>
     let (etcd, etcd_url) = start_etcd(&etcd, &group, &probe).await?;
     let (api_server, config) = start_api_server(&api_server, &group, &etcd_url, &tokens).await?;
     let (controller_manager, scheduler, kwok) = tokio::try_join!(
-        start(
-            &group,
-            Tool::KubeControllerManager,
-            "https",
-            &probe,
-            |port| { kubernetes::controller_manager(&controller_manager, &group, port) }
-        ),
+        start(&group, Tool::KubeControllerManager, "https", &probe, |port| {
+            kubernetes::controller_manager(&controller_manager, &group, port)
+        }),
         start(&group, Tool::KubeScheduler, "https", &probe, |port| {
             kubernetes::scheduler(&scheduler, &group, port)
         }),
@@ -159,17 +155,9 @@ async fn is_ready(config: &Config) -> Result<(), String> {
     }
 }
 
-async fn start_etcd(
-    program: &Path,
-    group: &Arc<Group>,
-    probe: &Probe,
-) -> Result<(Part, String), Error> {
+async fn start_etcd(program: &Path, group: &Arc<Group>, probe: &Probe) -> Result<(Part, String), Error> {
     with_free_ports(|ports| async move {
-        let mut part = Part::start(
-            group,
-            Tool::Etcd.name(),
-            kubernetes::etcd(program, group, ports),
-        )?;
+        let mut part = Part::start(group, Tool::Etcd.name(), kubernetes::etcd(program, group, ports))?;
         let url = format!("http://127.0.0.1:{}", ports[0]);
         part.ready(|| async { probe.ok(&format!("{url}/health")).await })
             .await?;
@@ -198,11 +186,7 @@ async fn start_api_server(
     .await
 }
 
-async fn start_kube_state_metrics(
-    program: &Path,
-    group: &Arc<Group>,
-    probe: &Probe,
-) -> Result<(Part, String), Error> {
+async fn start_kube_state_metrics(program: &Path, group: &Arc<Group>, probe: &Probe) -> Result<(Part, String), Error> {
     with_free_ports(|ports| async move {
         let command = kubernetes::kube_state_metrics(program, group, ports);
         let mut part = Part::start(group, Tool::KubeStateMetrics.name(), command)?;
@@ -225,12 +209,8 @@ async fn start(
     let command = &command;
     with_free_ports(|[port]| async move {
         let mut part = Part::start(group, tool.name(), command(port))?;
-        part.ready(|| async {
-            probe
-                .ok(&format!("{scheme}://127.0.0.1:{port}/healthz"))
-                .await
-        })
-        .await?;
+        part.ready(|| async { probe.ok(&format!("{scheme}://127.0.0.1:{port}/healthz")).await })
+            .await?;
         Ok(part)
     })
     .await
@@ -240,10 +220,7 @@ async fn start(
 async fn create_log_definitions(client: &Client, kwok: &Path) -> Result<(), Error> {
     let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
     let definitions = Api::<DynamicObject>::all_with(client.clone(), &ApiResource::from_gvk(&kind));
-    for file in LOG_CRDS
-        .iter()
-        .filter_map(|file| Path::new(file).file_name())
-    {
+    for file in LOG_CRDS.iter().filter_map(|file| Path::new(file).file_name()) {
         let path = kwok.with_file_name(file);
         let what = format!("creating the definition in {}", path.display());
         let text = fs::read_to_string(&path).map_err(Error::io(&what))?;

@@ -61,11 +61,7 @@ pub(crate) fn ensure(module: &Module) -> Result<PathBuf, Error> {
     let go = compiler::version(module)?;
     let flags = compiler::flags(module);
     let cache = cache()?;
-    let folder = cache.join(format!(
-        "{}-{}",
-        module.name,
-        compiler::hash(module, &go, &flags)
-    ));
+    let folder = cache.join(format!("{}-{}", module.name, compiler::hash(module, &go, &flags)));
     if folder.exists() {
         return Ok(folder);
     }
@@ -87,10 +83,7 @@ fn build(module: &Module, flags: &[String], cache: &Path, folder: &Path) -> Resu
     let started = Instant::now();
 
     let group = Arc::new(Group::inside(cache, &format!("{}-build", module.name))?);
-    let (source, programs) = (
-        group.folder().join("source"),
-        group.folder().join("programs"),
-    );
+    let (source, programs) = (group.folder().join("source"), group.folder().join("programs"));
     for path in [&source, &programs] {
         fs::create_dir(path).map_err(Error::io(format!("making {}", path.display())))?;
     }
@@ -102,12 +95,7 @@ fn build(module: &Module, flags: &[String], cache: &Path, folder: &Path) -> Resu
     }
 
     let mut command = go(&source);
-    command
-        .arg("build")
-        .args(flags)
-        .arg("-o")
-        .arg(&programs)
-        .arg("tool");
+    command.arg("build").args(flags).arg("-o").arg(&programs).arg("tool");
     run(module, &group, "go build", command)?;
 
     if let Some((built, tool)) = module.renamed {
@@ -132,17 +120,8 @@ fn build(module: &Module, flags: &[String], cache: &Path, folder: &Path) -> Resu
 
 /// Puts a copy of a required module, with the file that it embeds but does not ship, in the place of the module. The
 /// copy is taken after the download was checked against `go.sum`.
-fn complete(
-    module: &Module,
-    path: &str,
-    file: &str,
-    group: &Arc<Group>,
-    source: &Path,
-) -> Result<(), Error> {
-    let (shipped, completed) = (
-        download(module, path, group, source)?,
-        group.folder().join("completed"),
-    );
+fn complete(module: &Module, path: &str, file: &str, group: &Arc<Group>, source: &Path) -> Result<(), Error> {
+    let (shipped, completed) = (download(module, path, group, source)?, group.folder().join("completed"));
     copy_folder(&shipped, &completed)?;
     let file = completed.join(file);
     if let Some(parent) = file.parent() {
@@ -157,12 +136,7 @@ fn complete(
 }
 
 /// Where the verified copy of a required module is.
-fn download(
-    module: &Module,
-    path: &str,
-    group: &Arc<Group>,
-    source: &Path,
-) -> Result<PathBuf, Error> {
+fn download(module: &Module, path: &str, group: &Arc<Group>, source: &Path) -> Result<PathBuf, Error> {
     // Twice, so that the first may take its time with its output in the log, and the second only prints one line.
     let mut command = go(source);
     command.args(["mod", "download", path]);
@@ -182,12 +156,7 @@ fn download(
     })
 }
 
-fn run(
-    module: &Module,
-    group: &Arc<Group>,
-    name: &'static str,
-    command: Command,
-) -> Result<(), Error> {
+fn run(module: &Module, group: &Arc<Group>, name: &'static str, command: Command) -> Result<(), Error> {
     let mut part = Part::start(group, name, command)?;
     let (started, mut said) = (Instant::now(), STILL_BUILDING);
     loop {
@@ -223,9 +192,7 @@ fn cache() -> Result<PathBuf, Error> {
     let base = set("SELFHEALER_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|path| path.join("selfhealer")))
         .or_else(|| set("HOME").map(|path| path.join(".cache/selfhealer")));
-    let base = base.ok_or_else(|| {
-        Error::io("finding the cache folder")(std::io::Error::other("HOME is not set"))
-    })?;
+    let base = base.ok_or_else(|| Error::io("finding the cache folder")(std::io::Error::other("HOME is not set")))?;
     std::path::absolute(base.join("cluster")).map_err(Error::io("finding the cache folder"))
 }
 
@@ -234,12 +201,8 @@ fn lock(cache: &Path, module: &Module) -> Result<File, Error> {
     let path = cache.join(format!("{}.lock", module.name));
     let file = File::create(&path).map_err(Error::io(format!("opening {}", path.display())))?;
     if file.try_lock().is_err() {
-        say(&format!(
-            "another process builds {}: waiting for it",
-            module.name
-        ));
-        file.lock()
-            .map_err(Error::io(format!("locking {}", path.display())))?;
+        say(&format!("another process builds {}: waiting for it", module.name));
+        file.lock().map_err(Error::io(format!("locking {}", path.display())))?;
     }
     Ok(file)
 }
@@ -272,11 +235,7 @@ fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Error> {
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), Error> {
-    fs::rename(from, to).map_err(Error::io(format!(
-        "renaming {} to {}",
-        from.display(),
-        to.display()
-    )))
+    fs::rename(from, to).map_err(Error::io(format!("renaming {} to {}", from.display(), to.display())))
 }
 
 /// To standard error past the test runner, which would hold `eprintln!` back until the test ends: a person who waits for

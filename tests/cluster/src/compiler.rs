@@ -29,14 +29,8 @@ pub(crate) fn go(folder: &Path) -> Command {
 
 /// What `go` calls itself, if it is new enough for the module.
 pub(crate) fn version(module: &Module) -> Result<String, Error> {
-    let needed = directive(module.go_mod, "go")
-        .unwrap_or_default()
-        .to_owned();
-    let output = match Command::new("go")
-        .args(["env", "GOVERSION"])
-        .envs(ENVIRONMENT)
-        .output()
-    {
+    let needed = directive(module.go_mod, "go").unwrap_or_default().to_owned();
+    let output = match Command::new("go").args(["env", "GOVERSION"]).envs(ENVIRONMENT).output() {
         Ok(output) if output.status.success() => output,
         _ => return Err(Error::GoMissing { needed }),
     };
@@ -73,24 +67,16 @@ pub(crate) fn flags(module: &Module) -> Vec<String> {
 fn directive<'a>(go_mod: &'a str, word: &str) -> Option<&'a str> {
     go_mod.lines().find_map(|line| {
         let mut words = line.split_whitespace();
-        if words.next() == Some(word) {
-            words.next()
-        } else {
-            None
-        }
+        if words.next() == Some(word) { words.next() } else { None }
     })
 }
 
 /// The leading numbers of a version: `go1.26.8` and `v1.26.8` are 1, 26, 8; `go1.27rc1` is 1, 27.
 fn numbers(version: &str) -> Vec<u32> {
-    let from = version
-        .find(|c: char| c.is_ascii_digit())
-        .unwrap_or(version.len());
+    let from = version.find(|c: char| c.is_ascii_digit()).unwrap_or(version.len());
     let mut numbers = Vec::new();
     for part in version[from..].split('.') {
-        let digits = part
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(part.len());
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
         numbers.extend(part[..digits].parse::<u32>());
         if digits < part.len() {
             break;
@@ -133,7 +119,8 @@ mod tests {
 
     #[test]
     fn directives_are_found_alone_and_in_blocks() {
-        let go_mod = "module m\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/api v0.1.0\n\tk8s.io/kubernetes v1.36.3 // indirect\n)\n";
+        let go_mod =
+            "module m\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/api v0.1.0\n\tk8s.io/kubernetes v1.36.3 // indirect\n)\n";
         assert_eq!(directive(go_mod, "go"), Some("1.26.0"));
         assert_eq!(directive(go_mod, "k8s.io/kubernetes"), Some("v1.36.3"));
         assert_eq!(directive(go_mod, "absent"), None);

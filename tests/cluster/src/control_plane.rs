@@ -173,10 +173,7 @@ impl ControlPlane {
         let client = self.client();
         let namespace = serde_json::from_value(serde_json::json!({"metadata": {"name": name}}));
         Api::<Namespace>::all(client.clone())
-            .create(
-                &PostParams::default(),
-                &namespace.expect("the object is a namespace"),
-            )
+            .create(&PostParams::default(), &namespace.expect("the object is a namespace"))
             .await
             .map_err(Error::kubernetes(format!("creating namespace {name}")))?;
         wait_for_service_account(&client, name).await
@@ -233,11 +230,7 @@ impl ControlPlane {
         if let Some(part) = &mut self.api_server.lock().await.part {
             part.check()?;
         }
-        self.others
-            .lock()
-            .await
-            .iter_mut()
-            .try_for_each(Part::check)
+        self.others.lock().await.iter_mut().try_for_each(Part::check)
     }
 
     async fn signal_api_server(&self, signal: &str) -> Result<(), Error> {
@@ -289,14 +282,10 @@ mod tests {
     /// Checked by the compiler: a test may spawn the boot, and share the handle among threads.
     #[test]
     fn starting_may_be_spawned() {
-        drop(sendable(
-            ControlPlane::start(ControlPlaneOptions::default()),
-        ));
+        drop(sendable(ControlPlane::start(ControlPlaneOptions::default())));
         drop(sendable(crate::Alertmanager::start("")));
         drop(sendable(crate::Alertmanager::start_pair("")));
-        drop(sendable(crate::Prometheus::start(
-            crate::PrometheusOptions::default(),
-        )));
+        drop(sendable(crate::Prometheus::start(crate::PrometheusOptions::default())));
         let _ = |plane: ControlPlane| sendable(async move { plane.start_api_server().await });
     }
 }

@@ -15,9 +15,7 @@ pub enum Error {
         needed: String,
     },
     /// The Go compiler is older than a module asks for.
-    #[error(
-        "the test cluster needs Go {needed} or newer, and `go` on the PATH is {found}: install a newer one"
-    )]
+    #[error("the test cluster needs Go {needed} or newer, and `go` on the PATH is {found}: install a newer one")]
     GoTooOld {
         /// What `go` says it is.
         found: String,
@@ -35,9 +33,7 @@ pub enum Error {
         log: String,
     },
     /// A part runs but did not become ready in time.
-    #[error(
-        "{part} was not ready after {seconds} s ({problem}); the last lines of its log:\n{log}"
-    )]
+    #[error("{part} was not ready after {seconds} s ({problem}); the last lines of its log:\n{log}")]
     NotReady {
         /// Which program.
         part: &'static str,

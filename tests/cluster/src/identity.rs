@@ -41,8 +41,8 @@ pub(crate) const METRICS: &str = "kube-state-metrics";
 
 /// What comes before an uncompressed P-256 point in a `SubjectPublicKeyInfo`.
 const P256_PUBLIC_KEY: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
 /// The token of every name.
@@ -57,9 +57,7 @@ impl Tokens {
 
     pub(crate) fn get(&self, name: &str) -> Result<&str, Error> {
         let token = self.0.get(name).map(String::as_str);
-        token.ok_or_else(|| Error::UnknownIdentity {
-            identity: name.into(),
-        })
+        token.ok_or_else(|| Error::UnknownIdentity { identity: name.into() })
     }
 
     /// What `--token-auth-file` wants: token, user, uid, groups.
@@ -72,18 +70,9 @@ impl Tokens {
     }
 
     /// Writes `kubeconfig-NAME` for every name.
-    pub(crate) fn write_kubeconfigs(
-        &self,
-        group: &Group,
-        url: &str,
-        authority: &Path,
-    ) -> Result<(), Error> {
+    pub(crate) fn write_kubeconfigs(&self, group: &Group, url: &str, authority: &Path) -> Result<(), Error> {
         for (name, token) in &self.0 {
-            write(
-                group,
-                &kubeconfig_name(name),
-                kubeconfig(name, token, url, authority),
-            )?;
+            write(group, &kubeconfig_name(name), kubeconfig(name, token, url, authority))?;
         }
         Ok(())
     }
@@ -118,22 +107,17 @@ fn token() -> String {
 /// Writes the pair for service account tokens: `sa.key` and `sa.pub`.
 pub(crate) fn write_service_account_keys(group: &Group) -> Result<(), Error> {
     let random = SystemRandom::new();
-    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random)
-        .expect("the system has random numbers");
-    let pair =
-        EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref(), &random)
-            .expect("the key was made for this algorithm");
+    let document =
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).expect("the system has random numbers");
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref(), &random)
+        .expect("the key was made for this algorithm");
     let public = [&P256_PUBLIC_KEY, pair.public_key().as_ref()].concat();
     write(
         group,
         "sa.key",
         pem::encode(&pem::Pem::new("PRIVATE KEY", document.as_ref())),
     )?;
-    write(
-        group,
-        "sa.pub",
-        pem::encode(&pem::Pem::new("PUBLIC KEY", public)),
-    )?;
+    write(group, "sa.pub", pem::encode(&pem::Pem::new("PUBLIC KEY", public)))?;
     Ok(())
 }
 

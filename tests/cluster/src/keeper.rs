@@ -47,10 +47,7 @@ impl Group {
         let folder = tempfile::Builder::new()
             .prefix(&format!("selfhealer-{name}-"))
             .tempdir_in(parent)
-            .map_err(Error::io(format!(
-                "making a folder in {}",
-                parent.display()
-            )))?;
+            .map_err(Error::io(format!("making a folder in {}", parent.display())))?;
         let mut leader = Command::new("cat")
             .process_group(0)
             .stdin(Stdio::piped())

@@ -43,25 +43,12 @@ pub(crate) fn authority(group: &Group) -> std::path::PathBuf {
 }
 
 pub(crate) fn etcd(path: &Path, group: &Group, [client, peer]: [u16; 2]) -> Command {
-    let (client, peer) = (
-        format!("http://127.0.0.1:{client}"),
-        format!("http://127.0.0.1:{peer}"),
-    );
+    let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
     let mut command = program(path, group);
     command
         .args(["--data-dir", "etcd-data"])
-        .args([
-            "--listen-client-urls",
-            &client,
-            "--advertise-client-urls",
-            &client,
-        ])
-        .args([
-            "--listen-peer-urls",
-            &peer,
-            "--initial-advertise-peer-urls",
-            &peer,
-        ])
+        .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+        .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
         .arg(format!("--initial-cluster=default={peer}"))
         // Nothing here survives its process, so there is nothing to sync for.
         .arg("--unsafe-no-fsync")
@@ -79,19 +66,9 @@ pub(crate) fn api_server(path: &Path, group: &Group, etcd: &str, port: u16) -> C
     let mut command = program(path, group);
     command
         .args(["--etcd-servers", etcd])
-        .args([
-            "--bind-address",
-            "127.0.0.1",
-            "--advertise-address",
-            "127.0.0.1",
-        ])
+        .args(["--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1"])
         .arg(format!("--secure-port={port}"))
-        .args([
-            "--cert-dir",
-            CERTIFICATES,
-            "--token-auth-file",
-            "tokens.csv",
-        ])
+        .args(["--cert-dir", CERTIFICATES, "--token-auth-file", "tokens.csv"])
         .args(["--authorization-mode", "Node,RBAC"])
         .args(["--service-account-issuer", "https://kubernetes.default.svc"])
         .args([
@@ -101,10 +78,7 @@ pub(crate) fn api_server(path: &Path, group: &Group, etcd: &str, port: u16) -> C
             "sa.key",
         ])
         .args(["--service-cluster-ip-range", "10.96.0.0/16"])
-        .args([
-            "--enable-admission-plugins",
-            "NodeRestriction,PodNodeSelector",
-        ])
+        .args(["--enable-admission-plugins", "NodeRestriction,PodNodeSelector"])
         // The address of a loopback server would be refused as an endpoint.
         .args(["--endpoint-reconciler-type", "none"])
         .args([
@@ -141,36 +115,19 @@ pub(crate) fn controller_manager(path: &Path, group: &Group, port: u16) -> Comma
             "controller-manager-certificates",
         ])
         .arg(format!("--secure-port={port}"))
-        .args([
-            "--leader-elect=false",
-            "--service-account-private-key-file",
-            "sa.key",
-        ])
+        .args(["--leader-elect=false", "--service-account-private-key-file", "sa.key"])
         .arg("--root-ca-file")
         .arg(authority(group))
         // Without it every controller acts as the manager itself, which may do nearly nothing.
         .arg("--use-service-account-credentials=true")
         .args(["--node-monitor-period", "500ms"])
-        .args([
-            "--node-monitor-grace-period",
-            "4s",
-            "--node-startup-grace-period",
-            "4s",
-        ])
+        .args(["--node-monitor-grace-period", "4s", "--node-startup-grace-period", "4s"])
         // By default one node in ten seconds is emptied, and none in a zone that is mostly down.
-        .args([
-            "--node-eviction-rate",
-            "100",
-            "--secondary-node-eviction-rate",
-            "100",
-        ])
+        .args(["--node-eviction-rate", "100", "--secondary-node-eviction-rate", "100"])
         .args(["--unhealthy-zone-threshold", "1"])
         .args(["--horizontal-pod-autoscaler-sync-period", "1s"])
         .args(["--horizontal-pod-autoscaler-downscale-stabilization", "1s"])
-        .args([
-            "--horizontal-pod-autoscaler-cpu-initialization-period",
-            "0s",
-        ])
+        .args(["--horizontal-pod-autoscaler-cpu-initialization-period", "0s"])
         .args(["--horizontal-pod-autoscaler-initial-readiness-delay", "0s"])
         .args(["--terminated-pod-gc-threshold", "1000"])
         .args(["--kube-api-qps", "1000", "--kube-api-burst", "2000"]);
@@ -180,12 +137,7 @@ pub(crate) fn controller_manager(path: &Path, group: &Group, port: u16) -> Comma
 pub(crate) fn scheduler(path: &Path, group: &Group, port: u16) -> Command {
     let mut command = with_kubeconfig(path, group, identity::SCHEDULER);
     command
-        .args([
-            "--bind-address",
-            "127.0.0.1",
-            "--cert-dir",
-            "scheduler-certificates",
-        ])
+        .args(["--bind-address", "127.0.0.1", "--cert-dir", "scheduler-certificates"])
         .arg(format!("--secure-port={port}"))
         .arg("--leader-elect=false")
         .args(["--kube-api-qps", "1000", "--kube-api-burst", "2000"]);
@@ -211,19 +163,13 @@ pub(crate) fn kwok(path: &Path, group: &Group, stages: &Path, port: u16) -> Comm
     command
 }
 
-pub(crate) fn kube_state_metrics(
-    path: &Path,
-    group: &Group,
-    [port, telemetry]: [u16; 2],
-) -> Command {
+pub(crate) fn kube_state_metrics(path: &Path, group: &Group, [port, telemetry]: [u16; 2]) -> Command {
     let mut command = with_kubeconfig(path, group, identity::METRICS);
-    command
-        .args(["--host", "127.0.0.1", &format!("--port={port}")])
-        .args([
-            "--telemetry-host",
-            "127.0.0.1",
-            &format!("--telemetry-port={telemetry}"),
-        ]);
+    command.args(["--host", "127.0.0.1", &format!("--port={port}")]).args([
+        "--telemetry-host",
+        "127.0.0.1",
+        &format!("--telemetry-port={telemetry}"),
+    ]);
     command
 }
 

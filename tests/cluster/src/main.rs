@@ -12,9 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use test_cluster::{
-    Alertmanager, ControlPlane, ControlPlaneOptions, Prometheus, PrometheusOptions, webhook_config,
-};
+use test_cluster::{Alertmanager, ControlPlane, ControlPlaneOptions, Prometheus, PrometheusOptions, webhook_config};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A real Kubernetes control plane with Prometheus and Alertmanager, as plain processes on loopback.
@@ -61,13 +59,9 @@ struct Up {
     #[arg(long, value_name = "N", default_value_t = 3)]
     nodes: usize,
     /// Where Alertmanager posts every alert
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080/alertmanager"
-    )]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/alertmanager")]
     receiver: String,
-    /// Prometheus rule files [default: rules/*.yaml of this workspace, if there are any]
+    /// Prometheus rule files [default: rules/*.yaml of this workspace but *.test.yaml]
     #[arg(long, value_name = "FILE", num_args = 1..)]
     rules: Vec<PathBuf>,
     /// Replace each rule's `for:`, so that alerts fire sooner: 500ms, 2s, 1m
@@ -104,9 +98,7 @@ fn main() -> ExitCode {
 }
 
 fn run(up: Up) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(up_until_asked(up));
     // A compiler may still run on a blocking thread. It ends with this process.
     runtime.shutdown_background();
@@ -169,16 +161,10 @@ async fn boot(up: Up) -> anyhow::Result<Running> {
     })
     .await?;
     eprintln!("test-cluster: Prometheus with {} rule files", rules.len());
-    let folders = [
-        control_plane.folder(),
-        alertmanager.folder(),
-        prometheus.folder(),
-    ];
+    let folders = [control_plane.folder(), alertmanager.folder(), prometheus.folder()];
     eprintln!(
         "test-cluster: logs are in {}",
-        folders
-            .map(|folder| folder.display().to_string())
-            .join(", ")
+        folders.map(|folder| folder.display().to_string()).join(", ")
     );
     eprintln!(
         "test-cluster: ready after {:.1} s; ctrl-c ends it",
@@ -195,11 +181,7 @@ async fn boot(up: Up) -> anyhow::Result<Running> {
 
 impl Running {
     fn print(&self, output: &mut impl std::io::Write) -> std::io::Result<()> {
-        writeln!(
-            output,
-            "KUBECONFIG={}",
-            self.control_plane.kubeconfig().display()
-        )?;
+        writeln!(output, "KUBECONFIG={}", self.control_plane.kubeconfig().display())?;
         writeln!(output, "PROMETHEUS_URL={}", self.prometheus.url())?;
         writeln!(output, "ALERTMANAGER_URL={}", self.alertmanager.url())?;
         output.flush()
@@ -212,7 +194,7 @@ impl Running {
     }
 }
 
-/// Every rule file in the workspace's `rules/`.
+/// Every rule file in the workspace's `rules/`. `NAME.test.yaml` beside `NAME.yaml` is a test of `promtool test rules`.
 fn workspace_rules() -> anyhow::Result<Vec<PathBuf>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules");
     if !folder.is_dir() {
@@ -225,8 +207,9 @@ fn workspace_rules() -> anyhow::Result<Vec<PathBuf>> {
     {
         let path = entry?.path();
         if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml")
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(is_rule_file)
         {
             files.push(path);
         }
@@ -235,11 +218,12 @@ fn workspace_rules() -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+fn is_rule_file(name: &str) -> bool {
+    name.strip_suffix(".yaml").is_some_and(|stem| !stem.ends_with(".test"))
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len()),
-    );
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let factor = match unit {
         "ms" => 1,
         "s" => 1_000,
@@ -276,5 +260,12 @@ mod tests {
         assert!(duration("2").is_err());
         assert!(duration("s").is_err());
         assert!(duration("1m30s").is_err());
+    }
+
+    #[test]
+    fn tests_of_rules_are_no_rules() {
+        assert!(is_rule_file("pods.yaml"));
+        assert!(!is_rule_file("pods.test.yaml"));
+        assert!(!is_rule_file("README.md"));
     }
 }

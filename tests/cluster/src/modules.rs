@@ -47,10 +47,7 @@ impl Tool {
     pub(crate) fn module(self) -> &'static Module {
         match self {
             Self::Etcd => &ETCD,
-            Self::KubeApiserver
-            | Self::KubeControllerManager
-            | Self::KubeScheduler
-            | Self::Kwok => &KUBERNETES,
+            Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler | Self::Kwok => &KUBERNETES,
             Self::KubeStateMetrics => &KUBE_STATE_METRICS,
             Self::Prometheus | Self::Promtool => &PROMETHEUS,
             Self::Alertmanager | Self::Amtool => &ALERTMANAGER,
@@ -81,13 +78,7 @@ pub(crate) struct Module {
 }
 
 /// In the order of the boot.
-pub(crate) const ALL: [&Module; 5] = [
-    &ETCD,
-    &KUBERNETES,
-    &KUBE_STATE_METRICS,
-    &PROMETHEUS,
-    &ALERTMANAGER,
-];
+pub(crate) const ALL: [&Module; 5] = [&ETCD, &KUBERNETES, &KUBE_STATE_METRICS, &PROMETHEUS, &ALERTMANAGER];
 
 static ETCD: Module = Module {
     name: "etcd",
@@ -117,10 +108,7 @@ static KUBERNETES: Module = Module {
     renamed: None,
     version: Some((
         "k8s.io/kubernetes",
-        &[
-            "k8s.io/component-base/version",
-            "k8s.io/client-go/pkg/version",
-        ],
+        &["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"],
     )),
     unshipped: None,
     kept: Some(("sigs.k8s.io/kwok", &LOG_CRDS)),
@@ -169,9 +157,6 @@ static ALERTMANAGER: Module = Module {
     tags: "",
     renamed: None,
     version: None,
-    unshipped: Some((
-        "github.com/prometheus/alertmanager",
-        "ui/app/dist/index.html",
-    )),
+    unshipped: Some(("github.com/prometheus/alertmanager", "ui/app/dist/index.html")),
     kept: None,
 };

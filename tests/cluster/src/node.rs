@@ -11,11 +11,7 @@ use crate::{Error, kubernetes::NODE_IS_UP, part::wait_for};
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Creates a node. It becomes Ready within a second or so: [`wait_until_ready`].
-pub(crate) async fn create(
-    client: &Client,
-    name: &str,
-    labels: &[(&str, &str)],
-) -> Result<(), Error> {
+pub(crate) async fn create(client: &Client, name: &str, labels: &[(&str, &str)]) -> Result<(), Error> {
     let node = serde_json::from_value(object(name, labels)).expect("the object is a node");
     let created = Api::<Node>::all(client.clone())
         .create(&PostParams::default(), &node)
@@ -28,31 +24,20 @@ pub(crate) async fn create(
 /// Waits until pods can be scheduled onto the node: Ready, and the taint for new nodes gone.
 pub(crate) async fn wait_until_ready(client: &Client, name: &str) -> Result<(), Error> {
     let nodes = Api::<Node>::all(client.clone());
-    wait_for(
-        &format!("node {name} being Ready"),
-        READY_WITHIN,
-        || async {
-            let node = nodes.get(name).await.map_err(|error| error.to_string())?;
-            is_ready(&node)
-        },
-    )
+    wait_for(&format!("node {name} being Ready"), READY_WITHIN, || async {
+        let node = nodes.get(name).await.map_err(|error| error.to_string())?;
+        is_ready(&node)
+    })
     .await
 }
 
 fn is_ready(node: &Node) -> Result<(), String> {
-    let conditions = node
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten());
+    let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let mut ready = conditions
         .filter(|condition| condition.type_ == "Ready")
         .map(|condition| condition.status.as_str());
     let status = ready.next_back().unwrap_or("absent");
-    let taint = node
-        .spec
-        .iter()
-        .flat_map(|spec| spec.taints.iter().flatten())
-        .next();
+    let taint = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten()).next();
     match (status, taint) {
         ("True", None) => Ok(()),
         ("True", Some(taint)) => Err(format!("it has the taint {}", taint.key)),
@@ -68,9 +53,7 @@ fn object(name: &str, extra: &[(&str, &str)]) -> Value {
         NODE_IS_UP,
     ];
     let labels = usual.iter().chain(extra);
-    let labels: Map<_, _> = labels
-        .map(|(key, value)| ((*key).to_owned(), json!(value)))
-        .collect();
+    let labels: Map<_, _> = labels.map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
     json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}})
 }
 
@@ -89,22 +72,15 @@ mod tests {
     #[test]
     fn a_node_is_ready_only_without_the_taint_for_new_ones() {
         let node = |taints: Value, status: &str| {
-            let conditions = json!([{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": status}]);
+            let conditions =
+                json!([{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": status}]);
             let node = json!({"metadata": {}, "spec": {"taints": taints}, "status": {"conditions": conditions}});
             serde_json::from_value::<Node>(node).unwrap()
         };
         let taint = json!([{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]);
         assert_eq!(is_ready(&node(json!([]), "True")), Ok(()));
-        assert!(
-            is_ready(&node(taint, "True"))
-                .unwrap_err()
-                .contains("not-ready")
-        );
-        assert!(
-            is_ready(&node(json!([]), "Unknown"))
-                .unwrap_err()
-                .contains("Unknown")
-        );
+        assert!(is_ready(&node(taint, "True")).unwrap_err().contains("not-ready"));
+        assert!(is_ready(&node(json!([]), "Unknown")).unwrap_err().contains("Unknown"));
         assert!(is_ready(&Node::default()).unwrap_err().contains("absent"));
     }
 }

@@ -33,11 +33,7 @@ pub(crate) struct Part {
 impl Part {
     /// Starts `command` in `group`, with `NAME.log` in the group's folder as its output. A second start of the same name
     /// appends to that log.
-    pub(crate) fn start(
-        group: &Arc<Group>,
-        name: &'static str,
-        mut command: Command,
-    ) -> Result<Self, Error> {
+    pub(crate) fn start(group: &Arc<Group>, name: &'static str, mut command: Command) -> Result<Self, Error> {
         let log = group.folder().join(format!("{name}.log"));
         let failed = || format!("starting {name}");
         let file = File::options()
@@ -140,11 +136,7 @@ pub(crate) fn program(path: &Path, group: &Group) -> Command {
 }
 
 /// Waits until `look` has something. `look` says what is still missing.
-pub(crate) async fn wait_for<T, F>(
-    what: &str,
-    within: Duration,
-    mut look: impl FnMut() -> F,
-) -> Result<T, Error>
+pub(crate) async fn wait_for<T, F>(what: &str, within: Duration, mut look: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, String>>,
 {
@@ -165,11 +157,7 @@ where
 }
 
 /// Writes a file into the group's folder and gives its path.
-pub(crate) fn write(
-    group: &Group,
-    name: &str,
-    content: impl AsRef<[u8]>,
-) -> Result<PathBuf, Error> {
+pub(crate) fn write(group: &Group, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf, Error> {
     let path = group.folder().join(name);
     fs::write(&path, content).map_err(Error::io(format!("writing {}", path.display())))?;
     Ok(path)
@@ -236,11 +224,7 @@ mod tests {
         let mut looks = 0;
         let probe = || {
             looks += 1;
-            ready(if looks < 3 {
-                Err("not yet".into())
-            } else {
-                Ok(())
-            })
+            ready(if looks < 3 { Err("not yet".into()) } else { Ok(()) })
         };
         part.ready(probe).await.unwrap();
         assert_eq!(looks, 3);

@@ -23,9 +23,7 @@ static HANDED_OUT: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 /// Runs `start` with free ports, and again with others when one of them was taken in between.
 ///
 /// Not an `AsyncFnMut`: of its future the compiler cannot say that it is `Send`, and a test may spawn the boot.
-pub(crate) async fn with_free_ports<const N: usize, T, F>(
-    mut start: impl FnMut([u16; N]) -> F,
-) -> Result<T, Error>
+pub(crate) async fn with_free_ports<const N: usize, T, F>(mut start: impl FnMut([u16; N]) -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
@@ -58,9 +56,9 @@ fn one() -> Result<u16, Error> {
             return Ok(port);
         }
     }
-    Err(Error::io("choosing a port")(std::io::Error::other(
-        format!("none is free in {RANGE:?}"),
-    )))
+    Err(Error::io("choosing a port")(std::io::Error::other(format!(
+        "none is free in {RANGE:?}"
+    ))))
 }
 
 #[cfg(test)]

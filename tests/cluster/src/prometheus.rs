@@ -79,11 +79,7 @@ impl Prometheus {
 async fn launch(path: &Path, options: &PrometheusOptions, port: u16) -> Result<Prometheus, Error> {
     let group = Arc::new(Group::new("prometheus")?);
     let rules = rules::copy(&group, &options.rules, options.hold)?;
-    let config = write(
-        &group,
-        "prometheus.yml",
-        config(options, &rules)?.to_string(),
-    )?;
+    let config = write(&group, "prometheus.yml", config(options, &rules)?.to_string())?;
     let url = format!("http://127.0.0.1:{port}");
     let mut command = program(path, &group);
     command
@@ -133,9 +129,7 @@ struct Alertmanagers {
 }
 
 async fn scraped(probe: &Probe, url: &str, expected: usize) -> Result<(), String> {
-    let answer: Answer<Targets> = probe
-        .json(&format!("{url}/api/v1/targets?state=active"))
-        .await?;
+    let answer: Answer<Targets> = probe.json(&format!("{url}/api/v1/targets?state=active")).await?;
     let scraped = answer
         .data
         .active_targets
@@ -217,10 +211,7 @@ mod tests {
     #[test]
     fn scraped_labels_win() {
         let options = PrometheusOptions {
-            scrape: vec![(
-                "kube-state-metrics".into(),
-                "http://127.0.0.1:1/metrics".into(),
-            )],
+            scrape: vec![("kube-state-metrics".into(), "http://127.0.0.1:1/metrics".into())],
             alertmanagers: vec!["http://127.0.0.1:2".into()],
             ..PrometheusOptions::default()
         };

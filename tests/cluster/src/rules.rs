@@ -11,15 +11,10 @@ use crate::{Error, keeper::Group, part::write};
 
 /// Copies the files into the group's folder. With `hold`, every alert that has a `for:` gets that one, and groups lose
 /// their own `interval:`, so that they are evaluated as often as everything else.
-pub(crate) fn copy(
-    group: &Group,
-    files: &[PathBuf],
-    hold: Option<Duration>,
-) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn copy(group: &Group, files: &[PathBuf], hold: Option<Duration>) -> Result<Vec<PathBuf>, Error> {
     let mut copies = Vec::new();
     for (index, file) in files.iter().enumerate() {
-        let text = std::fs::read_to_string(file)
-            .map_err(Error::io(format!("reading {}", file.display())))?;
+        let text = std::fs::read_to_string(file).map_err(Error::io(format!("reading {}", file.display())))?;
         let text = match hold {
             None => text,
             Some(hold) => held(file, &text, hold)?,
@@ -40,8 +35,7 @@ fn held(file: &Path, text: &str, hold: Duration) -> Result<String, Error> {
         file: file.into(),
         problem,
     };
-    let mut document: Value =
-        serde_saphyr::from_str(text).map_err(|error| problem(error.to_string()))?;
+    let mut document: Value = serde_saphyr::from_str(text).map_err(|error| problem(error.to_string()))?;
     let groups = document.get_mut("groups").and_then(Value::as_array_mut);
     for group in groups.ok_or_else(|| problem("it has no list of groups".into()))? {
         if let Some(group) = group.as_object_mut() {

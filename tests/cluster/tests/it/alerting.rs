@@ -4,9 +4,7 @@ use std::{process::Command, time::Duration};
 
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
-use test_cluster::{
-    Alertmanager, ControlPlane, Prometheus, PrometheusOptions, Tool, tool, webhook_config,
-};
+use test_cluster::{Alertmanager, ControlPlane, Prometheus, PrometheusOptions, Tool, tool, webhook_config};
 
 use crate::{control_plane::deploy, eventually, receiver::Receiver};
 
@@ -26,9 +24,7 @@ async fn a_crash_loop_reaches_the_webhook_and_is_resolved() {
     let receiver = Receiver::start().await;
     let rules = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     std::fs::write(rules.path(), RULES).unwrap();
-    let alertmanager = Alertmanager::start(&webhook_config(&receiver.url))
-        .await
-        .unwrap();
+    let alertmanager = Alertmanager::start(&webhook_config(&receiver.url)).await.unwrap();
     let prometheus = Prometheus::start(PrometheusOptions {
         rules: vec![rules.path().into()],
         hold: Some(Duration::from_secs(1)),
@@ -56,10 +52,7 @@ async fn a_crash_loop_reaches_the_webhook_and_is_resolved() {
     pods.patch(&name, &PatchParams::default(), &Patch::Merge(fault))
         .await
         .unwrap();
-    eventually("the alert", || async {
-        !receiver.posts("PodCrashLooping").is_empty()
-    })
-    .await;
+    eventually("the alert", || async { !receiver.posts("PodCrashLooping").is_empty() }).await;
     let post = receiver.posts("PodCrashLooping").remove(0);
     assert_eq!(post["status"], "firing");
     assert_eq!(post["externalURL"], alertmanager.url());
@@ -86,9 +79,7 @@ async fn a_crash_loop_reaches_the_webhook_and_is_resolved() {
 #[tokio::test]
 async fn a_pair_notifies_once() {
     let receiver = Receiver::start().await;
-    let (a, b) = Alertmanager::start_pair(&webhook_config(&receiver.url))
-        .await
-        .unwrap();
+    let (a, b) = Alertmanager::start_pair(&webhook_config(&receiver.url)).await.unwrap();
     let alerts = json!([{"labels": {"alertname": "Once"}}]);
     for peer in [&a, &b] {
         let answer = reqwest::Client::new()

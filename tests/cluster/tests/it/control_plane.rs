@@ -31,19 +31,11 @@ pub(crate) async fn deploy(cluster: &ControlPlane, namespace: &str) -> Api<Pod> 
         },
     });
     deployments
-        .create(
-            &PostParams::default(),
-            &serde_json::from_value(deployment).unwrap(),
-        )
+        .create(&PostParams::default(), &serde_json::from_value(deployment).unwrap())
         .await
         .unwrap();
     eventually("3 replicas", || async {
-        let status = deployments
-            .get("web")
-            .await
-            .unwrap()
-            .status
-            .unwrap_or_default();
+        let status = deployments.get("web").await.unwrap().status.unwrap_or_default();
         status.ready_replicas == Some(3) && status.observed_generation == Some(1)
     })
     .await;
@@ -79,19 +71,10 @@ async fn nodes_are_ready() {
     for node in ["node-0", "node-1", "node-2"] {
         let node: Node = Api::all(cluster.client()).get(node).await.unwrap();
         let conditions = node.status.unwrap().conditions.unwrap();
-        assert!(
-            conditions
-                .iter()
-                .any(|c| c.type_ == "Ready" && c.status == "True")
-        );
+        assert!(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
     }
     assert_eq!(
-        cluster
-            .client()
-            .apiserver_version()
-            .await
-            .unwrap()
-            .git_version,
+        cluster.client().apiserver_version().await.unwrap().git_version,
         "v1.36.3"
     );
 }
@@ -99,10 +82,7 @@ async fn nodes_are_ready() {
 #[tokio::test]
 async fn a_node_of_ones_own_carries_its_labels() {
     let cluster = ControlPlane::shared().await.unwrap();
-    cluster
-        .add_node("own", &[("bench/test", "labels")])
-        .await
-        .unwrap();
+    cluster.add_node("own", &[("bench/test", "labels")]).await.unwrap();
     let node: Node = Api::all(cluster.client()).get("own").await.unwrap();
     assert_eq!(node.metadata.labels.unwrap()["bench/test"], "labels");
     assert!(
@@ -119,34 +99,15 @@ async fn a_node_of_ones_own_carries_its_labels() {
 async fn evictions_are_refused_for_another_uid_and_counted() {
     let cluster = ControlPlane::shared().await.unwrap();
     let pods = deploy(cluster, "evictions").await;
-    let pod = pods
-        .list(&ListParams::default())
-        .await
-        .unwrap()
-        .items
-        .remove(0);
+    let pod = pods.list(&ListParams::default()).await.unwrap().items.remove(0);
     let (name, uid) = (pod.metadata.name.unwrap(), pod.metadata.uid.unwrap());
 
+    assert_eq!(code(evict(cluster.client(), "evictions", &name, "another").await), 409);
     assert_eq!(
-        code(evict(cluster.client(), "evictions", &name, "another").await),
-        409
-    );
-    assert_eq!(
-        code(
-            evict(
-                cluster.client_for("nobody").unwrap(),
-                "evictions",
-                &name,
-                &uid
-            )
-            .await
-        ),
+        code(evict(cluster.client_for("nobody").unwrap(), "evictions", &name, &uid).await),
         403
     );
-    assert_eq!(
-        code(evict(cluster.client(), "evictions", &name, &uid).await),
-        201
-    );
+    assert_eq!(code(evict(cluster.client(), "evictions", &name, &uid).await), 201);
     eventually("the pod is gone", || async {
         pods.get_opt(&name).await.unwrap().is_none()
     })
@@ -190,10 +151,7 @@ async fn identities_have_the_rights_that_a_test_binds() {
     });
     let bindings: Api<RoleBinding> = Api::namespaced(cluster.client(), "rights");
     bindings
-        .create(
-            &PostParams::default(),
-            &serde_json::from_value(binding).unwrap(),
-        )
+        .create(&PostParams::default(), &serde_json::from_value(binding).unwrap())
         .await
         .unwrap();
     eventually("the binding counts", || async {
@@ -255,11 +213,7 @@ async fn pods_have_the_logs_that_a_test_gives_them() {
         .name
         .unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(
-        file.path(),
-        "2026-01-01T00:00:00.000000000Z stdout F boom\n",
-    )
-    .unwrap();
+    std::fs::write(file.path(), "2026-01-01T00:00:00.000000000Z stdout F boom\n").unwrap();
     let logs = json!({
         "apiVersion": "kwok.x-k8s.io/v1alpha1",
         "kind": "Logs",
@@ -269,11 +223,7 @@ async fn pods_have_the_logs_that_a_test_gives_them() {
     let request = http::Request::post("/apis/kwok.x-k8s.io/v1alpha1/namespaces/logs/logs")
         .header("content-type", "application/json")
         .body(logs.to_string().into_bytes());
-    cluster
-        .client()
-        .request_text(request.unwrap())
-        .await
-        .unwrap();
+    cluster.client().request_text(request.unwrap()).await.unwrap();
     eventually("the log is served", || async {
         pods.logs(&name, &Default::default())
             .await
@@ -288,9 +238,7 @@ async fn kube_state_metrics_sees_the_cluster() {
     let url = cluster.kube_state_metrics_url().unwrap();
     eventually("a node's metric", || async {
         let text = reqwest::get(url).await.unwrap().text().await.unwrap();
-        text.contains(
-            r#"kube_node_status_condition{node="node-0",condition="Ready",status="true"} 1"#,
-        )
+        text.contains(r#"kube_node_status_condition{node="node-0",condition="Ready",status="true"} 1"#)
     })
     .await;
 }

@@ -19,12 +19,7 @@ async fn the_api_server_pauses_stops_and_comes_back() {
     .unwrap();
     let client = cluster.client();
     let nodes: Api<Node> = Api::all(client.clone());
-    let list = || async {
-        nodes
-            .list(&ListParams::default())
-            .await
-            .map(|list| list.items.len())
-    };
+    let list = || async { nodes.list(&ListParams::default()).await.map(|list| list.items.len()) };
     assert_eq!(list().await.unwrap(), 1);
 
     cluster.pause_api_server().await.unwrap();
@@ -37,10 +32,7 @@ async fn the_api_server_pauses_stops_and_comes_back() {
 
     cluster.stop_api_server().await;
     assert!(list().await.is_err(), "a stopped server refuses");
-    assert!(matches!(
-        cluster.pause_api_server().await,
-        Err(Error::ApiServerStopped)
-    ));
+    assert!(matches!(cluster.pause_api_server().await, Err(Error::ApiServerStopped)));
     cluster
         .check()
         .await

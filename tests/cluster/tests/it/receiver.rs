@@ -60,10 +60,7 @@ async fn serve(stream: TcpStream, posts: Arc<Mutex<Vec<Value>>>) {
         }
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await.unwrap();
-        posts
-            .lock()
-            .unwrap()
-            .push(serde_json::from_slice(&body).unwrap());
+        posts.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
         stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
             .await

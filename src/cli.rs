@@ -1,0 +1,37 @@
+//! The command line: one file per command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod check;
+mod serve;
+
+/// Alert-driven healing of Kubernetes clusters.
+///
+/// Prometheus rules fire, Alertmanager posts to `POST /alertmanager`, runbooks say what to do, and every run is judged,
+/// recorded, verified and told. Runbooks are in shadow until somebody says otherwise.
+#[derive(Debug, Parser)]
+#[command(name = "selfhealer", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(serve::Serve),
+    /// Check runbooks and configuration, without a cluster
+    Check(check::Check),
+}
+
+impl Cli {
+    /// Does what the arguments say.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Check(check) => check.run(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! kill -9 at every durable point: the list in the code is walked, and the outcome is the same as if nothing had happened.
+
+use selfhealer::crash_point::CrashPoint;
+use sqlx::{Connection, Row, SqliteConnection};
+
+use crate::{
+    path::{ENFORCE, shipped_runbook},
+    service::{Installation, Service, outcome},
+    webhook::{crash_looping, notification},
+    workload::{World, name, uid},
+};
+
+/// The kinds of a run's audit rows, read from the file of a process that has ended.
+pub fn audit_kinds(installation: &Installation, run: &str) -> Vec<String> {
+    let url = format!("sqlite://{}", installation.database.display());
+    let run = run.to_owned();
+    let read = async move {
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let rows = sqlx::query("SELECT kind FROM audit WHERE run_id = $1 ORDER BY id")
+            .bind(run)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    };
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(read))
+}
+
+/// As Alertmanager does: again until it was acknowledged.
+async fn insist(service: &Service, body: &serde_json::Value) -> bool {
+    let sent = reqwest::Client::new().post(format!("{}/alertmanager", service.url)).json(body).send().await;
+    sent.is_ok_and(|answer| answer.status() == 202)
+}
+
+async fn survives(point: CrashPoint) {
+    let world = World::new("crash").await;
+    world.deployment("cart", 3).await;
+    let sick = world.ready_pods("cart", 3).await.remove(0);
+    world.crash(&sick).await;
+    // With a settle the run is bound in a commit of its own.
+    let more = if point == CrashPoint::BindAfterCommit {
+        ENFORCE.replace("settle: 0s", "settle: 500ms")
+    } else {
+        ENFORCE.to_owned()
+    };
+    let installation = Installation::new(&world.kubeconfig(), &[&shipped_runbook()], &more);
+    let body = notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))]);
+
+    let mut service = installation.start_crashing_at(&point.name()).await;
+    let acknowledged = insist(&service, &body).await;
+    let status = service.ended().await;
+    assert!(!status.success(), "{point:?}: it should have been killed");
+    assert!(service.log().contains(&format!("crashing at {point:?}")), "{point:?}: {}", service.log());
+
+    let service = installation.start().await;
+    if !acknowledged {
+        assert!(insist(&service, &body).await, "{point:?}");
+    }
+    let runs = service.finished(&world.namespace).await;
+    let [run] = runs.as_slice() else {
+        panic!("{point:?}: expected one run: {runs:#?}")
+    };
+    assert_eq!(outcome(run), "succeeded(healthy)", "{point:?}: {run:#}");
+    assert_eq!(world.evictions(), [name(&sick)], "{point:?}: exactly one eviction was granted");
+    let pods = world.pods_of("cart").await;
+    assert_eq!(pods.len(), 3, "{point:?}");
+    let survivors = world.ready_pods("cart", 3).await;
+    assert!(survivors.iter().all(|pod| uid(pod) != uid(&sick)), "{point:?}");
+    let metrics = service.metrics().await;
+    drop(service);
+    let id = run["id"].as_str().unwrap();
+    assert_eq!(audit_kinds(&installation, id), ["intent", "result"], "{point:?}\n{metrics}");
+}
+
+/// Several at a time: each has a namespace, a database and a process of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_at_any_durable_point_ends_in_exactly_one_eviction() {
+    for points in CrashPoint::ALL.chunks(5) {
+        futures::future::join_all(points.iter().map(|point| survives(*point))).await;
+    }
+}

@@ -1,0 +1,127 @@
+//! Who may know whom: the layers hold only as long as nobody reaches across.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// The one module that may name a driver crate.
+const DRIVERS: [(&str, &[&str]); 8] = [
+    ("kube", &["cluster"]),
+    ("sqlx", &["store"]),
+    ("actix_web", &["http"]),
+    ("handlebars", &["render"]),
+    ("cel", &["cel"]),
+    ("serde_saphyr", &["yaml"]),
+    ("prometheus_client", &["metrics"]),
+    ("tracing_subscriber", &["telemetry"]),
+];
+
+/// What a module may not use of ours.
+const FORBIDDEN: [(&str, &[&str]); 7] = [
+    (
+        "domain",
+        &[
+            "app", "books", "cel", "cli", "clock", "cluster", "config", "engine", "http", "ids", "intake", "metrics", "render",
+            "runbooks", "steps", "store", "yaml",
+        ],
+    ),
+    ("cluster", &["app", "books", "cli", "config", "engine", "http", "intake", "runbooks", "steps", "store"]),
+    ("store", &["app", "books", "cli", "cluster", "config", "engine", "http", "intake", "runbooks", "steps"]),
+    ("http", &["app", "cli", "cluster", "engine", "steps"]),
+    ("intake", &["app", "cli", "cluster", "config", "engine", "http", "steps"]),
+    ("steps", &["app", "cli", "config", "engine", "http", "intake"]),
+    ("engine", &["app", "cli", "config", "http", "intake"]),
+];
+
+/// Every source file by its top-level module, with the text above its tests.
+fn sources() -> BTreeMap<String, Vec<(String, String)>> {
+    let mut found: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let relative = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+            if relative.contains("tests") {
+                continue;
+            }
+            let module = relative.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            let code: String = text.split("#[cfg(test)]\nmod ").next().unwrap().to_owned();
+            let code = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+            found.entry(module).or_default().push((relative, code));
+        }
+    }
+    found
+}
+
+fn names(code: &str, krate: &str) -> bool {
+    let used = format!("{krate}::");
+    code.match_indices(&used).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+    })
+}
+
+fn uses(code: &str, module: &str) -> bool {
+    let direct = format!("crate::{module}");
+    let grouped = code.split("use crate::{").skip(1).any(|group| {
+        let group = group.split("};").next().unwrap_or_default();
+        let mut depth = 0;
+        let mut top = String::new();
+        for c in group.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ if depth == 0 => top.push(c),
+                _ => {}
+            }
+        }
+        top.split(',').any(|part| part.trim().split("::").next() == Some(module))
+    });
+    let mut direct_uses = code.match_indices(&direct);
+    grouped
+        || direct_uses.any(|(at, _)| {
+            let after = code[at + direct.len()..].chars().next();
+            !after.is_some_and(|c| c.is_alphanumeric() || c == '_')
+        })
+}
+
+#[test]
+fn each_driver_crate_is_named_in_one_module() {
+    for (module, files) in sources() {
+        for (file, code) in files {
+            for (krate, owners) in DRIVERS {
+                // `crate::cel::` is ours; the crate is only named by its own module.
+                let named = names(&code, krate) && !owners.contains(&module.as_str());
+                assert!(!named, "src/{file} names the crate {krate}, which belongs to {owners:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_module_reaches_across_its_layer() {
+    let sources = sources();
+    for (module, forbidden) in FORBIDDEN {
+        for (file, code) in sources.get(module).into_iter().flatten() {
+            for other in forbidden {
+                assert!(!uses(code, other), "src/{file} uses crate::{other}: {module} may not");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_rules_bite() {
+    assert!(uses("use crate::{\n    clock::Clock,\n    cluster::{Cluster, Sight},\n};", "cluster"));
+    assert!(uses("let x = crate::cluster::get();", "cluster"));
+    assert!(!uses("use crate::{store::cluster};", "cluster"));
+    assert!(names("use kube::Client;", "kube"));
+    assert!(!names("use my_kube::Client;", "kube"));
+}
