@@ -114,12 +114,22 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         engine.run(stop).await;
         "the engine"
     });
-    let retention = retention::run(shared.store.clone(), shared.clock.clone(), config.store.retention, stop_intake.clone());
+    let retention = retention::run(
+        shared.store.clone(),
+        shared.clock.clone(),
+        config.store.retention,
+        stop_intake.clone(),
+    );
     tasks.spawn(async move {
         retention.await;
         "retention"
     });
-    tracing::info!(listen, admin = admin_listen, version = env!("CARGO_PKG_VERSION"), "the service is running");
+    tracing::info!(
+        listen,
+        admin = admin_listen,
+        version = env!("CARGO_PKG_VERSION"),
+        "the service is running"
+    );
 
     tokio::select! {
         _ = terminate.recv() => {}
@@ -158,7 +168,10 @@ async fn open(config: &Config) -> anyhow::Result<Shared> {
     let ids = Arc::new(Ids::random(clock.clone()));
     let store = Store::open(&config.store.path, clock.clone(), ids.clone()).await?;
     let books = Books::new(config.mode, config.modes.clone());
-    let in_force = books.load(&config.runbooks, &store).await.context("keeping the runbooks")?;
+    let in_force = books
+        .load(&config.runbooks, &store)
+        .await
+        .context("keeping the runbooks")?;
     for problem in &in_force.problems {
         tracing::warn!("runbook: {}", problem.render(false));
     }

@@ -110,7 +110,7 @@ pub enum EvaluationError {
     Absent(String),
     /// A field was looked for in something that is null.
     #[error(
-        "a field of something absent: where it may be absent, write `.?` before every field, and `.orValue(…)` at the end"
+        "a field of something absent: write `.?` before the first field that may be absent, and `.orValue(…)` at the end"
     )]
     AbsentObject,
     /// The result is something else than true or false.

@@ -25,7 +25,6 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// Starts counting.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     pub fn new() -> Self {
         Self {
             started: Instant::now(),
@@ -40,7 +39,6 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -49,7 +47,6 @@ impl Clock for SystemClock {
         self.started.elapsed()
     }
 
-    #[allow(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(duration))
     }

@@ -66,7 +66,6 @@ impl CrashPoint {
 
 /// Dies here if the environment says so.
 #[cfg(debug_assertions)]
-#[allow(clippy::disallowed_methods, reason = "a hook for tests that no configuration knows")]
 pub fn crash_point(point: CrashPoint) {
     use std::sync::LazyLock;
 

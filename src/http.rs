@@ -48,10 +48,9 @@ mod tests;
 
 pub use admin::{Admin, Part, PartState};
 pub use auth::{Permission, TokenError, TokenFile, Tokens};
-pub use body::Budget;
 pub use error::ApiError;
 
-use body::Gate;
+use body::{Budget, Gate};
 
 /// A client has this long for the head of its first request; only requests with a known token keep a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@
 mod files;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -106,14 +106,15 @@ impl From<Parsed> for Compiled {
 impl RunbookSet {
     /// A set of runbooks with different names; of two with the same name, the first stays.
     pub fn new(runbooks: impl IntoIterator<Item = Arc<Compiled>>) -> Self {
-        let mut set = Self {
-            ordered: runbooks.into_iter().collect(),
-            ..Self::default()
-        };
-        let order = |one: &Runbook| (one.priority, one.name.clone());
-        set.ordered.sort_by_key(|compiled| order(&compiled.runbook));
+        let mut names = HashSet::new();
+        let mut set = Self::default();
+        set.ordered.extend(
+            runbooks
+                .into_iter()
+                .filter(|compiled| names.insert(compiled.runbook.name.clone())),
+        );
         set.ordered
-            .dedup_by(|later, first| later.runbook.name == first.runbook.name);
+            .sort_by_key(|compiled| (compiled.runbook.priority, compiled.runbook.name.clone()));
         for (index, compiled) in set.ordered.iter().enumerate() {
             set.by_name.insert(compiled.runbook.name.clone(), index);
             let mut matchers = compiled.runbook.matchers.iter();

@@ -25,7 +25,9 @@ pub enum Format {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter is not one.
-    #[error("the log filter {filter:?} is not valid: {source}; write a level, or `target=level` with commas, for example `info,selfhealer=debug`")]
+    #[error(
+        "the log filter {filter:?} is not valid: {source}; write a level, or `target=level` with commas, for example `info,selfhealer=debug`"
+    )]
     Filter {
         /// As it was given.
         filter: String,
@@ -39,14 +41,21 @@ pub enum TelemetryError {
 
 /// Sets up logging for the process. The filter is a level, or levels per target: `info,selfhealer=debug`.
 pub fn init(format: Format, filter: &str) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder().parse(filter).map_err(|source| TelemetryError::Filter {
-        filter: filter.to_owned(),
-        source,
-    })?;
+    let filter = EnvFilter::builder()
+        .parse(filter)
+        .map_err(|source| TelemetryError::Filter {
+            filter: filter.to_owned(),
+            source,
+        })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
     let lines = match format {
         Format::Text => lines.with_ansi(stderr().is_terminal()).boxed(),
-        Format::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+        Format::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
     Ok(())
@@ -69,6 +78,9 @@ mod tests {
     #[test]
     fn a_filter_that_is_none_is_refused_with_an_example() {
         let message = init(Format::Text, "info,selfhealer=loud").unwrap_err().to_string();
-        assert!(message.contains("selfhealer=loud") && message.contains("for example"), "{message}");
+        assert!(
+            message.contains("selfhealer=loud") && message.contains("for example"),
+            "{message}"
+        );
     }
 }

@@ -70,7 +70,12 @@ pub(super) fn admin(shared: &Shared, engine: &Engine, heartbeat: Duration) -> Ad
                 0 => PartState::Ok,
                 broken => PartState::Warning(format!(
                     "{broken} files are refused; what they last held runs in shadow: {}",
-                    in_force.problems.iter().map(|problem| format!("{}:{}", problem.file, problem.line)).collect::<Vec<_>>().join(", ")
+                    in_force
+                        .problems
+                        .iter()
+                        .map(|problem| format!("{}:{}", problem.file, problem.line))
+                        .collect::<Vec<_>>()
+                        .join(", ")
                 )),
             }
         }

@@ -16,7 +16,9 @@ const POSTS: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn run(store: Store, clock: Arc<dyn Clock>, retention: Duration, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let gone = store.let_go(before(&*clock, retention), before(&*clock, retention.min(POSTS))).await;
+        let gone = store
+            .let_go(before(&*clock, retention), before(&*clock, retention.min(POSTS)))
+            .await;
         let pause = match gone {
             Ok(0) => EVERY,
             Ok(_) => BREATH,

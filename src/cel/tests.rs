@@ -139,7 +139,7 @@ fn what_cannot_be_evaluated_is_an_error_that_tells_no_values() {
         ),
         (
             "root.status.gone.deeper == 1",
-            "a field of something absent: where it may be absent, write `.?` before every field, and `.orValue(…)` at the end",
+            "a field of something absent: write `.?` before the first field that may be absent, and `.orValue(…)` at the end",
         ),
         (
             "target.spec.nodeName",
@@ -368,5 +368,36 @@ fn every_function_that_is_offered_exists() {
         "optional.none().or(optional.of(1)).value() == 1 && optional.none().orValue(2) == 2",
     ] {
         assert_eq!(evaluate(source), Ok(true), "{source}");
+    }
+}
+
+#[test]
+fn the_optional_syntax_works_as_documented() {
+    for (source, expected) in [
+        (
+            "target.metadata.?labels[?\"app.kubernetes.io/managed-by\"].orValue(\"\") != \"Helm\"",
+            Ok(true),
+        ),
+        (
+            "target.metadata.?labels[?\"app.kubernetes.io/name\"].orValue(\"\") == \"web\"",
+            Ok(true),
+        ),
+        // Every field after the first `.?` is optional too.
+        ("target.?nosuch.deeper.still.orValue(1) == 1", Ok(true)),
+        ("target.?spec.nosuch.orValue(1) == 1", Ok(true)),
+        ("target.spec.?nosuch.deeper.orValue(1) == 1", Ok(true)),
+        // But none before it.
+        (
+            "target.nosuch.?deeper.orValue(1) == 1",
+            Err(EvaluationError::Absent("nosuch".to_owned())),
+        ),
+        (
+            "has(target.nosuch.deeper)",
+            Err(EvaluationError::Absent("nosuch".to_owned())),
+        ),
+        // A label is always a text.
+        ("labels.namespace == 3", Ok(false)),
+    ] {
+        assert_eq!(evaluate(source), expected, "{source}");
     }
 }

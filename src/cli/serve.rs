@@ -19,7 +19,7 @@ pub struct Serve {
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
     /// Which log lines are written: a level, or a filter such as `info,selfhealer::engine=debug`
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    #[arg(long, value_name = "FILTER", default_value = "info,actix_server=warn")]
     log: String,
 }
 

@@ -4,6 +4,9 @@ mod listen;
 mod store;
 mod tokens;
 
+#[cfg(test)]
+pub(super) use self::tokens::SHORT_SECRET;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},

@@ -58,12 +58,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Variables with our prefix that are not settings of this file.
-pub const OTHER_VARIABLES: &[&str] = &[
-    "SELFHEALER_CONFIG",
-    "SELFHEALER_LOG",
-    "SELFHEALER_LOG_FORMAT",
-    "SELFHEALER_CRASH_AT",
-];
+pub const OTHER_VARIABLES: &[&str] = &["SELFHEALER_CONFIG", "SELFHEALER_CRASH_AT"];
 
 /// Sections that the design has and this version does not.
 pub(super) const LATER: &[&str] = &["slack", "teams", "notify", "alertmanagers", "prometheus"];

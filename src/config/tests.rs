@@ -322,7 +322,6 @@ fn variables_that_are_not_ours_are_left_alone() {
     let others = [
         ("PATH", "/bin"),
         ("SELFHEALER_CONFIG", "/etc/x"),
-        ("SELFHEALER_LOG", "debug"),
         // What Kubernetes sets for a Service `selfhealer` and another `selfhealer-admin`.
         ("SELFHEALER_SERVICE_HOST", "10.0.0.1"),
         ("SELFHEALER_SERVICE_PORT", "80"),
@@ -399,4 +398,89 @@ fn a_runbook_goes_as_far_as_the_strictest_word() {
         assert_eq!(config.effective_mode("a", own), expected);
         assert_eq!(config.effective_mode("b", own), own.min(ceiling));
     }
+}
+
+// === the documentation ===
+
+const PAGE: &str = include_str!("../../docs/configuration.md");
+
+/// The cells of a row, without the marks of code around a whole cell.
+fn cells(line: &str) -> Vec<&str> {
+    let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
+    inner.split('|').map(str::trim).map(uncoded).collect()
+}
+
+fn uncoded(cell: &str) -> &str {
+    let inner = cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`'));
+    inner.filter(|cell| !cell.contains('`')).unwrap_or(cell)
+}
+
+/// The cells of the rows of all tables that begin with a setting's name.
+fn rows() -> Vec<Vec<&'static str>> {
+    PAGE.lines()
+        .filter(|line| line.starts_with("| `") && line.matches('|').count() == 7)
+        .map(|line| cells(line))
+        .collect()
+}
+
+#[test]
+fn the_documentation_has_every_setting_with_its_default_and_its_variable() {
+    let documented: Vec<(&str, &str, &str)> = rows().iter().map(|row| (row[0], row[2], row[4])).collect();
+    let variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+    let expected: Vec<(&str, &str, &str)> = SETTINGS
+        .iter()
+        .zip(&variables)
+        .map(|(setting, variable)| {
+            let default = if setting.default.is_empty() {
+                "none"
+            } else {
+                setting.default
+            };
+            (setting.key, default, variable.as_str())
+        })
+        .collect();
+    assert_eq!(documented, expected);
+    for variable in OTHER_VARIABLES {
+        assert!(PAGE.contains(&format!("`{variable}`")), "{variable}");
+    }
+}
+
+#[test]
+fn the_documented_bounds_are_the_ones_that_are_enforced() {
+    let bounded: Vec<Vec<&str>> = rows().into_iter().filter(|row| !row[3].is_empty()).collect();
+    assert_eq!(bounded.len(), 9);
+    for row in bounded {
+        // Out of every bound, so that the message names it.
+        let wrong = match row[1] {
+            "duration" => "90y",
+            "size" => "9999GiB",
+            _ => "9999999999",
+        };
+        let told = told("", &[(row[4], wrong)]).join("\n");
+        let bounds = format!("it must be between {}", row[3].replace(" to ", " and "));
+        assert!(told.contains(&bounds), "{}: {told}", row[0]);
+    }
+}
+
+#[test]
+fn the_documented_examples_are_right() {
+    let examples: Vec<&str> = PAGE
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(examples.len(), 1);
+    for example in examples {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("selfhealer.yaml");
+        fs::write(&file, example).unwrap();
+        let problems = Config::check(&file, []).map_or_else(|problems| problems, |checked| checked.warnings);
+        // The secrets are not on this machine.
+        let others: Vec<_> = problems
+            .iter()
+            .filter(|problem| !problem.message.starts_with("the file of token"))
+            .collect();
+        assert!(others.is_empty(), "{others:?}");
+    }
+    assert!(PAGE.contains(&format!("fewer than\n{} characters", read::SHORT_SECRET)));
 }

@@ -31,7 +31,7 @@ impl Turn<'_> {
         let seconds = (self.engine.clock.monotonic() - begun).as_secs_f64();
         let step = step_name(intent);
         self.engine.metrics.step(step, answer.result(), seconds);
-        tracing::info!(step, result = answer.result(), target = %intent.target().object, resumed, dry_run, "a request was answered");
+        tracing::info!(step, result = answer.result(), object = %intent.target().object, resumed, dry_run, "a request was answered");
         if let Answer::Done { .. } = &answer
             && intent.is_mutation()
             && !dry_run

@@ -45,7 +45,7 @@ impl Turn<'_> {
         }
         tracing::info!(
             runbook = self.run.runbook,
-            target = self.run.object.as_ref().map(tracing::field::display),
+            object = self.run.object.as_ref().map(tracing::field::display),
             mode = self.run.mode.as_str(),
             outcome = finish.outcome.as_str(),
             reason = finish.reason.as_str(),

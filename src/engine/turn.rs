@@ -284,7 +284,7 @@ impl Turn<'_> {
             for entry in &entries {
                 after_change.apply(now, entry);
             }
-            let audit = entries.iter().filter_map(|entry| intent_row(entry)).collect();
+            let audit = entries.iter().filter_map(intent_row).collect();
             Change {
                 entries,
                 phase: after_change.phase(),

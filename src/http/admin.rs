@@ -123,5 +123,10 @@ async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
 }
 
 fn one_line(words: &str) -> String {
-    words.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
+    words
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
 }

@@ -68,5 +68,8 @@ async fn commit(allowed: &mut Allowed<Ingest>) -> Result<u32, ApiError> {
         drop(body);
         accepted
     });
-    accepted.await.map_err(|_| ApiError::Store("commit failed"))?.map_err(ApiError::from)
+    accepted
+        .await
+        .map_err(|_| ApiError::Store("commit failed"))?
+        .map_err(ApiError::from)
 }

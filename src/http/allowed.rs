@@ -24,6 +24,7 @@ use super::{
     ApiError, Public, Service,
     auth::{Holder, Permission},
     body::{Body, Gate},
+    fields::Fields,
 };
 
 /// What a handler needs of its caller.
@@ -67,6 +68,7 @@ pub(super) struct Allowed<P> {
     /// The address that it came from. `X-Forwarded-For` is not asked: anybody can write it.
     pub(super) source: String,
     service: web::Data<Service>,
+    query: String,
     payload: Payload,
     length: Option<u64>,
     encoded: bool,
@@ -77,6 +79,11 @@ impl<P: Needs> Allowed<P> {
     /// What handlers share.
     pub(super) fn public(&self) -> &Public {
         &self.service.public
+    }
+
+    /// The parameters of the query, which can be these only.
+    pub(super) fn query(&self, known: &[&str]) -> Result<Fields, ApiError> {
+        Fields::of_query(&self.query, known)
     }
 
     /// Reads the body.
@@ -100,8 +107,12 @@ impl<P: Needs> Allowed<P> {
         }
         Ok(Self {
             who: holder.name,
-            source: request.peer_addr().map(|peer| peer.ip().to_string()).unwrap_or_default(),
+            source: request
+                .peer_addr()
+                .map(|peer| peer.ip().to_canonical().to_string())
+                .unwrap_or_default(),
             service,
+            query: request.query_string().to_owned(),
             payload: payload.take(),
             length,
             encoded: is_encoded(request.headers()),
@@ -202,17 +213,36 @@ mod tests {
         };
         assert_eq!(token(&["Bearer abc"]).unwrap(), b"abc");
         assert_eq!(token(&["bearer  abc "]).unwrap(), b"abc");
-        for values in [&[][..], &["abc"], &["Basic abc"], &["Bearer"], &["Bearer a", "Bearer b"]] {
+        for values in [
+            &[][..],
+            &["abc"],
+            &["Basic abc"],
+            &["Bearer"],
+            &["Bearer a", "Bearer b"],
+        ] {
             assert_eq!(token(values), None, "{values:?}");
         }
     }
 
     #[test]
     fn a_loopback_host_is_known_in_all_its_spellings() {
-        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:8080"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1",
+            "127.1.2.3:80",
+            "[::1]",
+            "[::1]:8080",
+        ] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "evil.example", "localhost.evil.example:8080", "10.0.0.1", "[2001:db8::1]:80"] {
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example:8080",
+            "10.0.0.1",
+            "[2001:db8::1]:80",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

@@ -1,6 +1,6 @@
 //! `/api/v1`: what is read. The orders that people give stand in [`orders`].
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -44,9 +44,8 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         );
 }
 
-async fn alerts(allowed: Allowed<View>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let known = ["alertname", "status", "cursor", "limit"];
-    let mut query = Fields::of_query(request.query_string(), &known)?;
+async fn alerts(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
+    let mut query = allowed.query(&["alertname", "status", "cursor", "limit"])?;
     let alertname = query.text("alertname")?;
     let status = query.word("status", &["firing", "resolved"])?;
     let (cursor, limit) = page(&mut query)?;
@@ -59,9 +58,8 @@ async fn alerts(allowed: Allowed<View>, request: HttpRequest) -> Result<HttpResp
     Ok(HttpResponse::Ok().json(page))
 }
 
-async fn runs(allowed: Allowed<View>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let known = ["runbook", "phase", "outcome", "namespace", "cursor", "limit"];
-    let mut query = Fields::of_query(request.query_string(), &known)?;
+async fn runs(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
+    let mut query = allowed.query(&["runbook", "phase", "outcome", "namespace", "cursor", "limit"])?;
     let outcomes: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
     let filter = RunFilter {
         runbook: query.text("runbook")?,
@@ -75,15 +73,18 @@ async fn runs(allowed: Allowed<View>, request: HttpRequest) -> Result<HttpRespon
 }
 
 async fn run(allowed: Allowed<View>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    allowed.query(&[])?;
     let run = allowed.public().store.run(run_id(&id)?).await?;
     Ok(HttpResponse::Ok().json(run.ok_or(ApiError::NotFound("run with this id"))?))
 }
 
-async fn runbooks(allowed: Allowed<View>) -> HttpResponse {
-    HttpResponse::Ok().json(json!({"items": (allowed.public().runbooks)()}))
+async fn runbooks(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
+    allowed.query(&[])?;
+    Ok(HttpResponse::Ok().json(json!({"items": (allowed.public().runbooks)()})))
 }
 
 async fn pauses(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
+    allowed.query(&[])?;
     let pauses = allowed.public().store.pauses().await?;
     Ok(HttpResponse::Ok().json(json!({"items": pauses})))
 }

@@ -202,7 +202,10 @@ fn read(token: &TokenFile) -> io::Result<Digest> {
     let mut value = Vec::new();
     File::open(&token.file)?.take(LARGEST + 1).read_to_end(&mut value)?;
     if value.len() as u64 > LARGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too large to be a token"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is too large to be a token",
+        ));
     }
     while let Some(b'\n' | b'\r') = value.last() {
         value.pop();

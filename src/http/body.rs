@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{dev::Payload, error::PayloadError};
+use actix_web::dev::Payload;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use tokio::time::timeout;
@@ -20,7 +20,7 @@ const FIRST: usize = 16 * 1024;
 
 /// Memory that bodies in flight share.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Account>);
+pub(super) struct Budget(Arc<Account>);
 
 #[derive(Debug)]
 struct Account {
@@ -53,15 +53,15 @@ pub(super) struct Body {
 
 impl Budget {
     /// So many bytes.
-    pub fn new(bytes: usize) -> Self {
+    pub(super) fn new(bytes: usize) -> Self {
         Self(Arc::new(Account {
             limit: bytes,
             reserved: AtomicUsize::new(0),
         }))
     }
 
-    /// How many bytes are reserved.
-    pub fn reserved(&self) -> usize {
+    #[cfg(test)]
+    fn reserved(&self) -> usize {
         self.0.reserved.load(Ordering::Relaxed)
     }
 
@@ -86,7 +86,9 @@ impl Reservation {
 
     fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
         if !self.budget.take(bytes) {
-            return Err(ApiError::Overloaded("the bodies in flight leave no memory for this one"));
+            return Err(ApiError::Overloaded(
+                "the bodies in flight leave no memory for this one",
+            ));
         }
         self.bytes += bytes;
         Ok(())
@@ -107,6 +109,12 @@ impl Gate {
             budget,
             patience,
         }
+    }
+
+    /// How much memory bodies hold now.
+    #[cfg(test)]
+    pub(super) fn reserved(&self) -> usize {
+        self.budget.reserved()
     }
 
     /// Refuses what says of itself that it is too large, before anything else is looked at.
@@ -133,7 +141,8 @@ impl Gate {
     async fn collect(&self, payload: &mut Payload, mut memory: Reservation) -> Result<Body, ApiError> {
         let mut bytes = BytesMut::with_capacity(memory.bytes);
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|error| broken(&error))?;
+            // A hang-up, or framing that is not HTTP's: either way the rest will not come.
+            let chunk = chunk.map_err(|_| ApiError::Incomplete)?;
             let length = bytes.len() + chunk.len();
             if length > self.limit {
                 return Err(ApiError::TooLarge(self.limit));
@@ -149,13 +158,6 @@ impl Gate {
             bytes: bytes.freeze(),
             _memory: memory,
         })
-    }
-}
-
-fn broken(error: &PayloadError) -> ApiError {
-    match error {
-        PayloadError::EncodingCorrupted => ApiError::malformed("the body's chunks are not what HTTP says they are"),
-        _ => ApiError::Incomplete,
     }
 }
 

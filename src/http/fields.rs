@@ -50,7 +50,11 @@ impl Fields {
         for (index, (name, _)) in fields.iter().enumerate() {
             if !known.contains(&name.as_str()) {
                 let name = shortened(name);
-                return Err(ApiError::Invalid(format!("`{name}` is unknown: {}", hint(&name, known))));
+                let hint = match known {
+                    [] => "nothing is expected here".to_owned(),
+                    _ => hint(&name, known),
+                };
+                return Err(ApiError::Invalid(format!("`{name}` is unknown: {hint}")));
             }
             if fields[..index].iter().any(|(other, _)| other == name) {
                 return Err(ApiError::Invalid(format!("`{name}` is given twice")));
@@ -66,7 +70,9 @@ impl Fields {
         };
         let (_, text) = self.0.swap_remove(index);
         if text.is_empty() {
-            return Err(ApiError::Invalid(format!("`{name}` is empty: leave it out or give a value")));
+            return Err(ApiError::Invalid(format!(
+                "`{name}` is empty: leave it out or give a value"
+            )));
         }
         Ok(Some(text))
     }
@@ -147,12 +153,21 @@ mod tests {
     #[test]
     fn whoever_is_wrong_is_told_where_and_what_is_expected() {
         for (body, message) in [
-            ("[]", "the body is not a JSON object: invalid type: sequence, expected an object at line 1 column 0"),
-            ("{", "the body is not a JSON object: EOF while parsing an object at line 1 column 1"),
+            (
+                "[]",
+                "the body is not a JSON object: invalid type: sequence, expected an object at line 1 column 0",
+            ),
+            (
+                "{",
+                "the body is not a JSON object: EOF while parsing an object at line 1 column 1",
+            ),
             (r#"{"why": 5}"#, "`why` must be a string"),
             (r#"{"why": ""}"#, "`why` is empty: leave it out or give a value"),
             (r#"{"scop": "x"}"#, "`scop` is unknown: did you mean `scope`?"),
-            (r#"{"limit": {"a": 1}}"#, "`limit` is unknown: expected `scope` or `why`"),
+            (
+                r#"{"limit": {"a": 1}}"#,
+                "`limit` is unknown: expected `scope` or `why`",
+            ),
             (r#"{"why": "a", "why": "b"}"#, "`why` is given twice"),
         ] {
             let error = Fields::of_json(body.as_bytes(), KNOWN)
@@ -171,7 +186,10 @@ mod tests {
     #[test]
     fn absent_null_and_an_empty_body_are_the_same() {
         for body in ["", "{}", r#"{"why": null}"#] {
-            assert_eq!(Fields::of_json(body.as_bytes(), KNOWN).unwrap().text("why").unwrap(), None);
+            assert_eq!(
+                Fields::of_json(body.as_bytes(), KNOWN).unwrap().text("why").unwrap(),
+                None
+            );
         }
     }
 

@@ -16,17 +16,15 @@ use super::{
 use crate::{
     domain::{duration, next::after},
     store::{NewPause, OrderError, PauseScope},
-    suggestion::hint,
+    suggestion::{hint, list},
 };
 
 /// A reason is a line or two in a log, a page and a message.
 const LONGEST_WHY: usize = 500;
 
 /// `POST /api/v1/runs/{id}/cancel`
-pub(super) async fn cancel(
-    mut allowed: Allowed<Operate>,
-    id: web::Path<String>,
-) -> Result<HttpResponse, ApiError> {
+pub(super) async fn cancel(mut allowed: Allowed<Operate>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    allowed.query(&[])?;
     let run = run_id(&id)?;
     let body = allowed.body().await?;
     let mut fields = Fields::of_json(&body.bytes, &["why"])?;
@@ -44,6 +42,7 @@ pub(super) async fn cancel(
 
 /// `POST /api/v1/pauses`
 pub(super) async fn pause(mut allowed: Allowed<Operate>) -> Result<HttpResponse, ApiError> {
+    allowed.query(&[])?;
     let body = allowed.body().await?;
     let mut fields = Fields::of_json(&body.bytes, &["scope", "name", "why", "until", "for"])?;
     let public = allowed.public();
@@ -62,6 +61,7 @@ pub(super) async fn pause(mut allowed: Allowed<Operate>) -> Result<HttpResponse,
 
 /// `DELETE /api/v1/pauses/{id}`
 pub(super) async fn resume(allowed: Allowed<Operate>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+    allowed.query(&[])?;
     let public = allowed.public();
     public
         .store
@@ -95,10 +95,12 @@ fn scope(fields: &mut Fields, public: &Public) -> Result<PauseScope, ApiError> {
             &name,
             "a namespace: lower-case letters, digits and `-`, at most 63",
         )),
-        (Some(scope), None) => Err(ApiError::Invalid(format!("`name` is missing: expected the {scope}'s name"))),
+        (Some(scope), None) => Err(ApiError::Invalid(format!(
+            "`name` is missing: expected the {scope}'s name"
+        ))),
         _ => Err(ApiError::Invalid(format!(
             "`scope` is missing: expected {}",
-            crate::suggestion::list(&words)
+            list(&words)
         ))),
     }
 }

@@ -101,9 +101,20 @@ impl World {
         let metrics = Metrics::new([]);
         let waiting = Arc::new(AtomicU64::new(0));
         let arrived = Arc::new(Notify::new());
-        let (inbox, writer) = inbox(store.clone(), clock.clone(), metrics.clone(), setup.inbox, waiting, arrived);
+        let (inbox, writer) = inbox(
+            store.clone(),
+            clock.clone(),
+            metrics.clone(),
+            setup.inbox,
+            waiting,
+            arrived,
+        );
         rt::spawn(writer.run());
-        let files = if setup.tokens { token_files(folder.path()) } else { Vec::new() };
+        let files = if setup.tokens {
+            token_files(folder.path())
+        } else {
+            Vec::new()
+        };
         let public = Public {
             inbox,
             store,

@@ -130,11 +130,11 @@ impl Unfolder {
         match self.unfold(&posts).await {
             Ok(()) => {}
             // One bad post must not hold up the others: each gets a transaction of its own.
-            Err(StoreError::Statement(_)) => {
+            Err(StoreError::Data(_)) => {
                 for post in &posts {
                     match self.unfold(std::slice::from_ref(post)).await {
                         Ok(()) => {}
-                        Err(StoreError::Statement(error)) => self.set_aside(&post.stored, &error).await?,
+                        Err(StoreError::Data(error)) => self.set_aside(&post.stored, &error).await?,
                         Err(error) => return Err(error),
                     }
                 }

@@ -81,6 +81,19 @@ fn runbooks_are_tried_by_priority_and_then_by_name() {
 }
 
 #[test]
+fn of_two_with_the_same_name_the_first_stays() {
+    let set = set(&[
+        ("a", "alertname = A", "  priority: 9\n"),
+        ("b", "alertname = A", "  priority: 5\n"),
+        ("a", "alertname = B", "  priority: 1\n"),
+    ]);
+    assert_eq!(names(&set, &[("alertname", "A")]), ["b", "a"]);
+    assert_eq!(names(&set, &[("alertname", "B")]), [""; 0]);
+    assert_eq!(set.get("a").unwrap().runbook.priority, 9);
+    assert_eq!(set.len(), 2);
+}
+
+#[test]
 fn the_index_finds_what_asking_every_runbook_finds() {
     let set = set(&[
         ("a", "alertname = A", ""),

@@ -35,14 +35,14 @@ pub async fn plan(scene: &Scene<'_>, evict: &Evict) -> Result<Plan, ClusterError
             detail: format!("would have evicted up to {more} of the alerted pods, one at a time"),
         });
     }
+    if state.done.len() >= evict.limit as usize {
+        return Ok(complete(scene));
+    }
     if let Some(last) = state.done.last()
         && scene.run.mode == Mode::Enforce
         && let Some(wait) = replacement(scene, last).await?
     {
         return Ok(wait);
-    }
-    if state.done.len() >= evict.limit as usize {
-        return Ok(complete(scene));
     }
     let mut passed_over: Vec<(&Target, Reason, String)> = Vec::new();
     for bound in &scene.binding.alerts {

@@ -25,6 +25,9 @@ pub enum StoreError {
     /// A journal entry was written by a newer program.
     #[error(transparent)]
     Unknown(#[from] UnknownEntry),
+    /// A value that the database cannot hold, or a rule of the schema that does not allow it.
+    #[error("the database does not take the data: {0}")]
+    Data(String),
     /// Anything else; a defect.
     #[error("the database refused a statement: {0}")]
     Statement(String),
@@ -40,6 +43,7 @@ impl StoreError {
             Self::Io(_) => "store_io",
             Self::Busy(_) => "store_busy",
             Self::Unknown(_) => "journal_unknown",
+            Self::Data(_) => "store_data",
             Self::Statement(_) => "store_statement",
         }
     }
@@ -58,6 +62,7 @@ impl From<sqlx::Error> for StoreError {
                     Some(11 | 26) => Self::Corrupt(text),
                     Some(10 | 14) => Self::Io(text),
                     Some(5 | 6) => Self::Busy(text),
+                    Some(18..=20) => Self::Data(text),
                     _ => Self::Statement(text),
                 }
             }

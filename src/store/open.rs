@@ -8,7 +8,7 @@ use std::{
 };
 
 use sqlx::{
-    AnyConnection, AnyPool, ConnectOptions, Executor, Row,
+    AnyConnection, AnyPool, ConnectOptions, Connection, Executor, Row,
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::MigrateError,
 };
@@ -120,6 +120,7 @@ async fn pool(file: &Path, connections: u32, writes: bool) -> Result<AnyPool, St
         .max_lifetime(None)
         .test_before_acquire(false)
         .after_connect(move |connection, _| Box::pin(settle(connection, writes)))
+        .after_release(|connection, _| Box::pin(reusable(connection)))
         .connect_with(options.disable_statement_logging())
         .await?;
     Ok(pool)
@@ -145,6 +146,16 @@ async fn settle(connection: &mut AnyConnection, writes: bool) -> Result<(), sqlx
         connection.execute("PRAGMA query_only = ON").await?;
     }
     Ok(())
+}
+
+/// When a commit fails, for example on a full disk, SQLite has rolled back by itself and sqlx does not know: such a
+/// connection would refuse every further transaction.
+async fn reusable(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback that was only queued is carried out before this is answered.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 async fn refuse_newer(writer: &AnyPool, file: &Path) -> Result<(), OpenError> {

@@ -166,7 +166,7 @@ impl Store {
     pub async fn cancel(&self, run: RunId, who: &str, source: &str, why: &str) -> Result<(), OrderError> {
         let now = self.now();
         let mut tx = self.begin().await?;
-        // Due at once, unless somebody works on it: then it is seen when the next action is judged.
+        // Due at once; if somebody works on it, it is seen when the next action is judged, or when the turn ends.
         let row = sqlx::query("UPDATE runs SET due_at = $2 WHERE id = $1 AND finished_at IS NULL RETURNING id")
             .bind(run.to_string())
             .bind(micros(now))

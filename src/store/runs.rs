@@ -210,7 +210,8 @@ impl Store {
     }
 }
 
-/// Writes a change inside a transaction; the run's row first, so that the epoch fences everything after it.
+/// Writes a change inside a transaction; the run's row first, so that the epoch fences everything after it. A request
+/// that came while the turn decided to wait is looked at at once.
 pub(super) async fn write(
     tx: &mut AnyConnection,
     claim: &Claim,
@@ -243,8 +244,9 @@ pub(super) async fn write(
     };
     let updated = sqlx::query(
         "UPDATE runs SET phase = $4, outcome = $5, reason = COALESCE($6, reason), detail = COALESCE($7, detail),
-         finished_at = $8, due_at = $9, lease_until = $10, entries = entries + $11,
-         sent = CASE WHEN $12 = 1 THEN 1 ELSE sent END
+         finished_at = $8, lease_until = $10, entries = entries + $11,
+         sent = CASE WHEN $12 = 1 THEN 1 ELSE sent END,
+         due_at = CASE WHEN EXISTS (SELECT 1 FROM requests WHERE run_id = $1) THEN $13 ELSE $9 END
          WHERE id = $1 AND epoch = $2 AND entries = $3 AND finished_at IS NULL",
     )
     .bind(id.clone())
@@ -259,6 +261,7 @@ pub(super) async fn write(
     .bind(lease_until)
     .bind(i64::try_from(change.entries.len()).unwrap_or(i64::MAX))
     .bind(i64::from(sent))
+    .bind(micros(now))
     .execute(&mut *tx)
     .await?;
     if updated.rows_affected() == 0 {

@@ -25,11 +25,11 @@ const LATER_GUARDS: &[&str] = &[
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: u64 = 24 * 60 * 60;
 /// Bounds. They catch slips such as `30d` for `30m`; nothing sensible lies outside.
-const SETTLE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60 * 60);
-const COOLDOWN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(90 * DAY);
-const QUIET: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(30 * DAY);
-const RATE_WINDOW: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(90 * DAY);
-const MAX_ATTEMPTS: RangeInclusive<i64> = 1..=100;
+pub(super) const SETTLE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60 * 60);
+pub(super) const COOLDOWN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(90 * DAY);
+pub(super) const QUIET: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(30 * DAY);
+pub(super) const RATE_WINDOW: RangeInclusive<Duration> = MINUTE..=Duration::from_secs(90 * DAY);
+pub(super) const MAX_ATTEMPTS: RangeInclusive<i64> = 1..=100;
 
 /// Reads `guards`, and tells where `settle` stands.
 pub(super) fn read(reader: &mut Reader<'_>, spec: &Fields<'_>) -> (Guards, Option<At>) {

@@ -26,8 +26,10 @@ pub const KIND: &str = "Runbook";
 /// Fields that the design has and this version does not.
 const LATER_SPEC: &[&str] = &["escalate", "notify", "finally", "onResolve"];
 /// The most matchers, conditions, steps or expectations.
-const MAX_ITEMS: usize = 32;
-const RUN_DEADLINE: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 60 * 60);
+pub(super) const MAX_ITEMS: usize = 32;
+pub(super) const RUN_DEADLINE: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 60 * 60);
+
+pub(super) const PRIORITY: RangeInclusive<i64> = -1000..=1000;
 
 /// Reads a document. `None` when anything in it forbids its use; the reader has noted what.
 pub(super) fn read(reader: &mut Reader<'_>, document: &Node) -> Option<(Runbook, Programs)> {
@@ -72,7 +74,7 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &Node) -> Option<(Runbook,
         .and_then(|node| reader.text(node, "description"));
     let priority = spec
         .get("priority")
-        .and_then(|node| reader.integer(node, "priority", -1000..=1000));
+        .and_then(|node| reader.integer(node, "priority", PRIORITY));
     let matchers = matchers(reader, &spec);
     let continue_matching = spec.get("continue").and_then(|node| reader.boolean(node, "continue"));
     let target = target::read(reader, &spec, &mut programs);

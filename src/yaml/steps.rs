@@ -55,8 +55,8 @@ const LATER: &[&str] = &[
     "onFailure",
 ];
 const LATER_COLLECT: &[&str] = &["logs", "graph", "query", "share"];
-const LIMIT: RangeInclusive<i64> = 1..=100;
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
+pub(super) const LIMIT: RangeInclusive<i64> = 1..=100;
+pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
 /// Reads `steps`; a step that cannot be read is left out after it was noted.
 pub(super) fn read(

@@ -273,3 +273,174 @@ fn the_runbook_that_we_ship_is_right() {
     assert_eq!(parsed.runbook.name, "crash-looping-pod");
     assert_eq!(parsed.runbook.mode, Mode::Shadow);
 }
+
+// === the documentation ===
+
+const PAGE: &str = include_str!("../../docs/runbooks.md");
+
+/// The cells of a row, without the marks of code around a whole cell.
+fn cells(line: &str) -> Vec<&str> {
+    let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
+    inner.split('|').map(str::trim).map(uncoded).collect()
+}
+
+fn uncoded(cell: &str) -> &str {
+    let inner = cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`'));
+    inner.filter(|cell| !cell.contains('`')).unwrap_or(cell)
+}
+
+/// The rows of tables with this many columns, as cells.
+fn rows(columns: usize) -> Vec<Vec<&'static str>> {
+    PAGE.lines()
+        .filter(|line| line.starts_with('|') && !line.starts_with("|--") && line.matches('|').count() == columns + 1)
+        .map(|line| cells(line))
+        .collect()
+}
+
+/// The blocks of this language.
+fn examples(language: &str) -> Vec<&'static str> {
+    let begin = format!("```{language}\n");
+    let blocks: Vec<&str> = PAGE.split(begin.as_str()).skip(1).collect();
+    blocks.into_iter().filter_map(|rest| rest.split("```").next()).collect()
+}
+
+fn span(bounds: &std::ops::RangeInclusive<Duration>) -> String {
+    use crate::domain::duration::format;
+    format!("{} to {}", format(*bounds.start()), format(*bounds.end()))
+}
+
+fn numbers(bounds: &std::ops::RangeInclusive<i64>) -> String {
+    format!("{} to {}", bounds.start(), bounds.end())
+}
+
+#[test]
+fn the_documentation_has_every_field_with_its_default_and_its_bounds() {
+    use crate::domain::{
+        duration::format,
+        runbook::{self as defaults},
+    };
+    let at_most = format!("at most {}", runbook::MAX_ITEMS);
+    let text = str::to_owned;
+    let required = || text("required");
+    let expected = [
+        ("apiVersion", required(), text("")),
+        ("kind", required(), text("")),
+        ("metadata.name", required(), text("")),
+        ("spec.description", text("none"), text("")),
+        ("spec.priority", text("0"), numbers(&runbook::PRIORITY)),
+        ("spec.match", required(), at_most.clone()),
+        ("spec.continue", text("false"), text("")),
+        ("spec.target", required(), text("")),
+        ("spec.conditions", text("none"), at_most.clone()),
+        ("spec.mode", text(Mode::default().as_str()), text("")),
+        (
+            "spec.guards.settle",
+            text("the configuration's `settle`"),
+            span(&guards::SETTLE),
+        ),
+        (
+            "spec.guards.cooldown",
+            format(defaults::COOLDOWN),
+            span(&guards::COOLDOWN),
+        ),
+        (
+            "spec.guards.maxAttempts",
+            defaults::MAX_ATTEMPTS.to_string(),
+            numbers(&guards::MAX_ATTEMPTS),
+        ),
+        (
+            "spec.guards.rate",
+            defaults::RATE.to_string(),
+            format!("window {}", span(&guards::RATE_WINDOW)),
+        ),
+        ("spec.guards.quiet", format(defaults::QUIET), span(&guards::QUIET)),
+        ("spec.steps", required(), at_most.clone()),
+        (
+            "spec.verify.within",
+            format(defaults::VERIFY_WITHIN),
+            span(&verify::WITHIN),
+        ),
+        (
+            "spec.verify.stableFor",
+            format(defaults::STABLE_FOR),
+            span(&verify::STABLE),
+        ),
+        ("spec.verify.expect", text("the steps' own rule"), at_most),
+        (
+            "spec.deadline",
+            format(defaults::DEADLINE),
+            span(&runbook::RUN_DEADLINE),
+        ),
+    ];
+    let documented: Vec<(&str, String, String)> = rows(5)
+        .into_iter()
+        .filter(|row| row[0] != "field")
+        .map(|row| (row[0], row[2].to_owned(), row[3].to_owned()))
+        .collect();
+    assert_eq!(documented, expected);
+}
+
+#[test]
+fn the_documentation_has_every_step_with_its_parameters() {
+    let expected = [
+        ("any", "timeout", "the run's deadline".to_owned(), span(&steps::TIMEOUT)),
+        ("collect", "events", "false".to_owned(), String::new()),
+        ("collect", "yaml", "false".to_owned(), String::new()),
+        ("evict", "limit", EVICT_LIMIT.to_string(), numbers(&steps::LIMIT)),
+    ];
+    let documented: Vec<(&str, &str, String, String)> = rows(6)
+        .into_iter()
+        .filter(|row| row[0] != "step")
+        .map(|row| (row[0], row[1], row[3].to_owned(), row[4].to_owned()))
+        .collect();
+    assert_eq!(documented, expected);
+    assert!(STEPS.iter().all(|step| documented.iter().any(|row| row.0 == *step)));
+}
+
+#[test]
+fn the_documentation_has_the_limits_and_words_of_the_code() {
+    use crate::{cel, render};
+    for word in cel::FUNCTIONS
+        .iter()
+        .chain(cel::VARIABLES)
+        .chain(render::TESTS)
+        .chain(render::BLOCKS)
+    {
+        let (plain, optional) = (format!("`{word}`"), format!("`optional.{word}`"));
+        assert!(PAGE.contains(&plain) || PAGE.contains(&optional), "{word}");
+    }
+    for sentence in [
+        format!("A template is at most {} bytes long.", render::MAX_LENGTH),
+        format!("An expression is at most {} bytes long.", cel::MAX_LENGTH),
+        format!(
+            "at most\n  {} times in one expression and {} deep, with at most {} `+` inside",
+            cel::MAX_WALKS,
+            cel::MAX_WALK_DEPTH,
+            cel::MAX_WALK_ADDITIONS
+        ),
+        format!("at most {} MiB", MAX_FILE >> 20),
+        format!("at most {} characters", verify::MAX_REASON),
+    ] {
+        assert!(PAGE.contains(&sentence), "{sentence}");
+    }
+    for mode in [Mode::Shadow, Mode::DryRun, Mode::Enforce] {
+        assert!(rows(2).iter().any(|row| row[0] == mode.as_str()), "{}", mode.as_str());
+    }
+}
+
+#[test]
+fn the_documented_examples_are_right() {
+    let yaml = examples("yaml");
+    assert_eq!(yaml.len(), 2);
+    assert_eq!(one(yaml[0]).runbook.name, "crash-looping-pod");
+    for line in yaml[1].lines().skip(1) {
+        let matcher = line.trim().trim_start_matches("- ").trim_matches('\'');
+        assert!(crate::domain::matcher::Matcher::parse(matcher).is_ok(), "{matcher}");
+    }
+    for line in examples("cel").concat().lines() {
+        assert!(Expression::compile(line).is_ok(), "{line}");
+    }
+    for row in rows(2).iter().filter(|row| row[0].contains("{{")) {
+        assert!(Template::compile(row[0]).is_ok(), "{}", row[0]);
+    }
+}

@@ -57,8 +57,8 @@ fn first_character(reader: &Reader<'_>, node: &Node) -> At {
 fn place_within(reader: &Reader<'_>, node: &Node, source: &str, line: u32, column: u32) -> At {
     let first = first_character(reader, node);
     let at = At {
-        line: first.line + line - 1,
-        column: first.column + column - 1,
+        line: first.line + line.saturating_sub(1),
+        column: first.column + column.saturating_sub(1),
         length: 1,
         ..first
     };

@@ -14,8 +14,11 @@ use crate::domain::{
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Bounds. They catch slips such as `30d` for `30m`; nothing sensible lies outside.
-const WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
-const STABLE: RangeInclusive<Duration> = Duration::ZERO..=DAY;
+pub(super) const WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
+pub(super) const STABLE: RangeInclusive<Duration> = Duration::ZERO..=DAY;
+
+/// A reason may not be longer: it becomes a label's value.
+pub(super) const MAX_REASON: usize = 63;
 
 /// Reads `conditions`.
 pub(super) fn conditions(reader: &mut Reader<'_>, spec: &Fields<'_>, programs: &mut ProgramsRead) -> Vec<Condition> {
@@ -51,7 +54,7 @@ pub(super) fn conditions(reader: &mut Reader<'_>, spec: &Fields<'_>, programs: &
 }
 
 fn is_snake_case(text: &str) -> bool {
-    text.len() <= 63
+    text.len() <= MAX_REASON
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text
             .chars()
@@ -61,7 +64,7 @@ fn is_snake_case(text: &str) -> bool {
 /// The nearest thing to a reason, for a hint.
 fn snake_case(text: &str) -> String {
     let mut snake = String::new();
-    for c in text.chars().take(63) {
+    for c in text.chars().take(MAX_REASON) {
         if c.is_ascii_uppercase() && snake.ends_with(|c: char| c.is_ascii_lowercase()) {
             snake.push('_');
         }

@@ -28,7 +28,11 @@ pub fn audit_kinds(installation: &Installation, run: &str) -> Vec<String> {
 
 /// As Alertmanager does: again until it was acknowledged.
 async fn insist(service: &Service, body: &serde_json::Value) -> bool {
-    let sent = reqwest::Client::new().post(format!("{}/alertmanager", service.url)).json(body).send().await;
+    let sent = reqwest::Client::new()
+        .post(format!("{}/alertmanager", service.url))
+        .json(body)
+        .send()
+        .await;
     sent.is_ok_and(|answer| answer.status() == 202)
 }
 
@@ -50,7 +54,11 @@ async fn survives(point: CrashPoint) {
     let acknowledged = insist(&service, &body).await;
     let status = service.ended().await;
     assert!(!status.success(), "{point:?}: it should have been killed");
-    assert!(service.log().contains(&format!("crashing at {point:?}")), "{point:?}: {}", service.log());
+    assert!(
+        service.log().contains(&format!("crashing at {point:?}")),
+        "{point:?}: {}",
+        service.log()
+    );
 
     let service = installation.start().await;
     if !acknowledged {
@@ -61,7 +69,11 @@ async fn survives(point: CrashPoint) {
         panic!("{point:?}: expected one run: {runs:#?}")
     };
     assert_eq!(outcome(run), "succeeded(healthy)", "{point:?}: {run:#}");
-    assert_eq!(world.evictions(), [name(&sick)], "{point:?}: exactly one eviction was granted");
+    assert_eq!(
+        world.evictions(),
+        [name(&sick)],
+        "{point:?}: exactly one eviction was granted"
+    );
     let pods = world.pods_of("cart").await;
     assert_eq!(pods.len(), 3, "{point:?}");
     let survivors = world.ready_pods("cart", 3).await;
@@ -69,7 +81,11 @@ async fn survives(point: CrashPoint) {
     let metrics = service.metrics().await;
     drop(service);
     let id = run["id"].as_str().unwrap();
-    assert_eq!(audit_kinds(&installation, id), ["intent", "result"], "{point:?}\n{metrics}");
+    assert_eq!(
+        audit_kinds(&installation, id),
+        ["intent", "result"],
+        "{point:?}\n{metrics}"
+    );
 }
 
 /// Several at a time: each has a namespace, a database and a process of its own.

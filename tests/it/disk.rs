@@ -29,14 +29,24 @@ fn filler(service: &Service, disk: &Path) -> PathBuf {
 }
 
 async fn post(service: &Service, n: usize) -> u16 {
-    let alert = firing(&[("alertname", "DiskTest"), ("n", &n.to_string()), ("padding", &"x".repeat(2000))]);
-    service.post("/alertmanager", &notification(&[alert])).await.status().as_u16()
+    let alert = firing(&[
+        ("alertname", "DiskTest"),
+        ("n", &n.to_string()),
+        ("padding", &"x".repeat(2000)),
+    ]);
+    service
+        .post("/alertmanager", &notification(&[alert]))
+        .await
+        .status()
+        .as_u16()
 }
 
 async fn known(service: &Service) -> Vec<String> {
     let page = service.get("/api/v1/alerts?alertname=DiskTest&limit=500").await;
     let items = page["items"].as_array().unwrap().iter();
-    let mut known: Vec<String> = items.map(|alert| alert["labels"]["n"].as_str().unwrap().to_owned()).collect();
+    let mut known: Vec<String> = items
+        .map(|alert| alert["labels"]["n"].as_str().unwrap().to_owned())
+        .collect();
     known.sort();
     known
 }
@@ -74,7 +84,12 @@ async fn a_full_disk_is_a_503_and_nothing_acknowledged_is_lost() {
     acknowledged.sort();
     let deadline = std::time::Instant::now() + crate::service::PATIENCE;
     while known(&service).await != acknowledged {
-        assert!(std::time::Instant::now() < deadline, "{:?} {acknowledged:?}\n{}", known(&service).await, service.log());
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{:?} {acknowledged:?}\n{}",
+            known(&service).await,
+            service.log()
+        );
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 }

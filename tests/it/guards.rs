@@ -39,14 +39,23 @@ async fn a_budget_at_its_limit_defers_the_eviction_until_there_is_room() {
     // One pod is ready and one must be: an unready pod of an app below its budget may not go either.
     world.budget("cart", 2).await;
     let (_installation, service) = start(&world, ENFORCE).await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&sick),
+            uid(&sick),
+        )]))
+        .await;
     let waiting = service
         .until(&world.namespace, "the run to wait for the budget", |runs| {
             runs.iter().find(|run| run["reason"] == "disruption_budget").cloned()
         })
         .await;
     assert_eq!(waiting["phase"], "running");
-    assert!(waiting["detail"].as_str().unwrap().contains("cart"), "names the budget: {waiting}");
+    assert!(
+        waiting["detail"].as_str().unwrap().contains("cart"),
+        "names the budget: {waiting}"
+    );
     assert_eq!(world.evictions(), [] as [String; 0]);
     world.drop_budget("cart").await;
     let runs = service.finished(&world.namespace).await;
@@ -61,9 +70,19 @@ async fn a_pod_that_was_replaced_under_another_name_is_gone() {
     world.deployment("cart", 2).await;
     let sick = world.ready_pods("cart", 2).await.remove(0);
     world.pods().delete(name(&sick), &Default::default()).await.unwrap();
-    world.wait("the pod to go", async || world.pods().get_opt(name(&sick)).await.unwrap().is_none().then_some(())).await;
+    world
+        .wait("the pod to go", async || {
+            world.pods().get_opt(name(&sick)).await.unwrap().is_none().then_some(())
+        })
+        .await;
     let (_installation, service) = start(&world, ENFORCE).await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&sick),
+            uid(&sick),
+        )]))
+        .await;
     let runs = service.finished(&world.namespace).await;
     assert_eq!(outcome(&runs[0]), "suppressed(target_gone)");
     assert_eq!(world.mutations(), [] as [String; 0], "nothing was sent");
@@ -92,6 +111,7 @@ async fn a_pod_that_was_replaced_under_the_same_name_is_another_one() {
     world.crash(&replacement).await;
     let (_installation, service) = start(&world, ENFORCE).await;
     service.notify(&notification(&[with_uid])).await;
+    service.finished(&world.namespace).await;
     service.notify(&notification(&[without_uid])).await;
     let runs = service
         .until(&world.namespace, "both runs to finish", |runs| {
@@ -99,7 +119,10 @@ async fn a_pod_that_was_replaced_under_the_same_name_is_another_one() {
             over.then(|| runs.to_vec())
         })
         .await;
-    assert_eq!(runs.iter().map(outcome).collect::<Vec<_>>(), ["suppressed(target_replaced)"; 2]);
+    assert_eq!(
+        runs.iter().map(outcome).collect::<Vec<_>>(),
+        ["suppressed(target_replaced)"; 2]
+    );
     assert_eq!(world.mutations(), [] as [String; 0], "nothing was sent");
 }
 
@@ -114,21 +137,42 @@ async fn whoever_opted_out_is_left_alone() {
         let sick = world.ready_pods(app, 2).await.remove(0);
         world.crash(&sick).await;
         if app == "pod" {
-            let patch = kube::api::Patch::Merge(json!({"metadata": {"annotations": {"selfhealer.dev/ignore": "true"}}}));
-            world.pods().patch(name(&sick), &Default::default(), &patch).await.unwrap();
+            let patch =
+                kube::api::Patch::Merge(json!({"metadata": {"annotations": {"selfhealer.dev/ignore": "true"}}}));
+            world
+                .pods()
+                .patch(name(&sick), &Default::default(), &patch)
+                .await
+                .unwrap();
         }
         alerts.push(crash_looping(&world.namespace, name(&sick), uid(&sick)));
     }
-    world.annotate_deployment("owner", "selfhealer.dev/ignore", "until the migration is over").await;
+    world
+        .annotate_deployment("owner", "selfhealer.dev/ignore", "until the migration is over")
+        .await;
     let (_installation, service) = start(&world, ENFORCE).await;
     service.notify(&notification(&alerts[..2])).await;
     let runs = service.finished(&world.namespace).await;
-    assert_eq!(runs.iter().map(outcome).collect::<Vec<_>>(), ["suppressed(opted_out)"; 2], "{runs:#?}");
+    assert_eq!(
+        runs.iter().map(outcome).collect::<Vec<_>>(),
+        ["suppressed(opted_out)"; 2],
+        "{runs:#?}"
+    );
     world.annotate_namespace("selfhealer.dev/ignore", "true").await;
     service.notify(&notification(&alerts[2..])).await;
-    let runs = service.finished(&world.namespace).await;
+    let runs = service
+        .until(&world.namespace, "the third run to finish", |runs| {
+            runs.get(2)
+                .filter(|run| run["phase"] == "finished")
+                .map(|_| runs.to_vec())
+        })
+        .await;
     assert_eq!(outcome(&runs[2]), "suppressed(opted_out)");
-    assert!(runs[2]["detail"].as_str().unwrap().contains("Namespace"), "names who: {}", runs[2]["detail"]);
+    assert!(
+        runs[2]["detail"].as_str().unwrap().contains("Namespace"),
+        "names who: {}",
+        runs[2]["detail"]
+    );
     assert_eq!(world.mutations(), [] as [String; 0], "nothing was sent");
 }
 
@@ -140,7 +184,13 @@ async fn a_protected_namespace_is_not_touched() {
     world.crash(&sick).await;
     let more = format!("{ENFORCE}protect: {{namespaces: [kube-system, {}]}}\n", world.namespace);
     let (_installation, service) = start(&world, &more).await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&sick),
+            uid(&sick),
+        )]))
+        .await;
     let runs = service.finished(&world.namespace).await;
     assert_eq!(outcome(&runs[0]), "suppressed(protected_namespace)");
     assert_eq!(world.mutations(), [] as [String; 0], "nothing was sent");
@@ -154,7 +204,11 @@ async fn nothing_starts_under_a_pause_and_what_waited_goes_on_after_it() {
     world.crash(&sick).await;
     let (_installation, service) = start(&world, ENFORCE).await;
     let mut pauses = Vec::new();
-    for scope in [json!({"scope": "all"}), json!({"scope": "runbook", "name": "crash-looping-pod"}), json!({"scope": "namespace", "name": world.namespace})] {
+    for scope in [
+        json!({"scope": "all"}),
+        json!({"scope": "runbook", "name": "crash-looping-pod"}),
+        json!({"scope": "namespace", "name": world.namespace}),
+    ] {
         let mut pause = scope;
         pause["why"] = json!("a release is under way");
         let answer = service.post("/api/v1/pauses", &pause).await;
@@ -162,7 +216,13 @@ async fn nothing_starts_under_a_pause_and_what_waited_goes_on_after_it() {
         let row: serde_json::Value = answer.json().await.unwrap();
         pauses.push(row["id"].as_str().unwrap().to_owned());
     }
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&sick),
+            uid(&sick),
+        )]))
+        .await;
     for pause in &pauses {
         let waiting = service
             .until(&world.namespace, "the run to wait for the pause", |runs| {
@@ -230,12 +290,20 @@ async fn the_same_alert_of_two_alertmanagers_is_one_episode_and_one_run() {
     let (_installation, service) = start(&world, ENFORCE).await;
     let config = webhook_config(&format!("{}/alertmanager", service.url));
     // Not clustered, so both will post.
-    let (one, other) = (Alertmanager::start(&config).await.unwrap(), Alertmanager::start(&config).await.unwrap());
+    let (one, other) = (
+        Alertmanager::start(&config).await.unwrap(),
+        Alertmanager::start(&config).await.unwrap(),
+    );
     let alert = crash_looping(&world.namespace, name(&sick), uid(&sick));
     let client = reqwest::Client::new();
     for alertmanager in [&one, &other] {
         let body = json!([{"labels": alert["labels"], "annotations": alert["annotations"]}]);
-        let answer = client.post(format!("{}/api/v2/alerts", alertmanager.url())).json(&body).send().await.unwrap();
+        let answer = client
+            .post(format!("{}/api/v2/alerts", alertmanager.url()))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
         assert!(answer.status().is_success());
     }
     world
@@ -260,7 +328,10 @@ async fn in_a_mixed_post_only_what_fires_is_acted_on() {
     for app in ["cart", "till"] {
         world.deployment(app, 2).await;
     }
-    let (cart, till) = (world.ready_pods("cart", 2).await.remove(0), world.ready_pods("till", 2).await.remove(0));
+    let (cart, till) = (
+        world.ready_pods("cart", 2).await.remove(0),
+        world.ready_pods("till", 2).await.remove(0),
+    );
     world.crash(&cart).await;
     world.crash(&till).await;
     let ended = resolved(&crash_looping(&world.namespace, name(&till), uid(&till)));
@@ -271,7 +342,11 @@ async fn in_a_mixed_post_only_what_fires_is_acted_on() {
     assert_eq!(runs.iter().map(outcome).collect::<Vec<_>>(), ["succeeded(healthy)"]);
     assert_eq!(world.evictions(), [name(&cart)]);
     let page = service.get("/api/v1/alerts?status=resolved").await;
-    let alert = page["items"].as_array().unwrap().iter().find(|alert| alert["labels"]["pod"] == name(&till));
+    let alert = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|alert| alert["labels"]["pod"] == name(&till));
     assert_eq!(alert.unwrap()["reason"], "resolved");
 }
 
@@ -328,7 +403,9 @@ async fn a_pod_without_a_controller_is_not_evicted() {
     let sick = world.bare_pod("lonely").await;
     world.crash(&sick).await;
     let (_installation, service) = start(&world, ENFORCE).await;
-    service.notify(&notification(&[crash_looping(&world.namespace, "lonely", uid(&sick))])).await;
+    service
+        .notify(&notification(&[crash_looping(&world.namespace, "lonely", uid(&sick))]))
+        .await;
     let runs = service.finished(&world.namespace).await;
     assert_eq!(outcome(&runs[0]), "suppressed(unmanaged_pod)");
     assert_eq!(world.mutations(), [] as [String; 0], "nothing was sent");
@@ -341,10 +418,20 @@ async fn a_workload_without_any_ready_pod_is_not_touched() {
     let sick = world.ready_pods("cart", 1).await.remove(0);
     world.crash(&sick).await;
     let (_installation, service) = start(&world, ENFORCE).await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&sick),
+            uid(&sick),
+        )]))
+        .await;
     let runs = service.finished(&world.namespace).await;
     assert_eq!(outcome(&runs[0]), "suppressed(condition_false)");
-    assert!(runs[0]["detail"].as_str().unwrap().contains("no_ready_sibling"), "{}", runs[0]["detail"]);
+    assert!(
+        runs[0]["detail"].as_str().unwrap().contains("no_ready_sibling"),
+        "{}",
+        runs[0]["detail"]
+    );
     assert_eq!(world.mutations(), [] as [String; 0], "nothing was sent");
 }
 
@@ -355,7 +442,13 @@ async fn a_pod_that_is_well_again_is_left_alone() {
     let well = world.ready_pods("cart", 2).await.remove(0);
     let installation = Installation::new(&world.kubeconfig(), &[CROWD], "modes: {crowd: enforce}\nsettle: 2s\n");
     let service = installation.start().await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&well), uid(&well))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&well),
+            uid(&well),
+        )]))
+        .await;
     let runs = service.finished(&world.namespace).await;
     assert_eq!(outcome(&runs[0]), "suppressed(already_healthy)");
     assert_eq!(world.mutations(), [] as [String; 0], "nothing was sent");
@@ -368,12 +461,26 @@ async fn shadow_changes_nothing_and_tells_what_it_would_have_done() {
     let sick = world.ready_pods("cart", 2).await.remove(0);
     world.crash(&sick).await;
     let (_installation, service) = start(&world, "settle: 0s\n").await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&sick),
+            uid(&sick),
+        )]))
+        .await;
     let runs = service.finished(&world.namespace).await;
     assert_eq!(outcome(&runs[0]), "suppressed(shadow)");
-    let would = runs[0]["journal"].as_array().unwrap().iter().filter(|entry| entry["kind"] == "would_start");
+    let would = runs[0]["journal"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["kind"] == "would_start");
     assert_eq!(would.count(), 2, "collect and evict: {}", runs[0]["journal"]);
-    assert_eq!(world.mutations(), [] as [String; 0], "nothing was sent, Events included");
+    assert_eq!(
+        world.mutations(),
+        [] as [String; 0],
+        "nothing was sent, Events included"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -383,13 +490,34 @@ async fn dry_run_asks_the_api_server_and_changes_nothing() {
     let sick = world.ready_pods("cart", 2).await.remove(0);
     world.crash(&sick).await;
     let (_installation, service) = start(&world, "modes: {crash-looping-pod: dryRun}\nsettle: 0s\n").await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&sick),
+            uid(&sick),
+        )]))
+        .await;
     let runs = service.finished(&world.namespace).await;
     assert_eq!(outcome(&runs[0]), "suppressed(dry_run)", "{runs:#?}");
     let mutations = world.mutations();
-    assert!(matches!(mutations.as_slice(), [one] if one.contains("dryRun=All")), "{mutations:?}");
-    assert_eq!(world.pods().get(name(&sick)).await.unwrap().metadata.uid, sick.metadata.uid);
-    assert!(world.pods().get(name(&sick)).await.unwrap().metadata.deletion_timestamp.is_none());
+    assert!(
+        matches!(mutations.as_slice(), [one] if one.contains("dryRun=All")),
+        "{mutations:?}"
+    );
+    assert_eq!(
+        world.pods().get(name(&sick)).await.unwrap().metadata.uid,
+        sick.metadata.uid
+    );
+    assert!(
+        world
+            .pods()
+            .get(name(&sick))
+            .await
+            .unwrap()
+            .metadata
+            .deletion_timestamp
+            .is_none()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -399,11 +527,28 @@ async fn the_root_cools_down_although_the_next_sick_pod_has_another_name() {
     let (_installation, service) = start(&world, ENFORCE).await;
     let first = world.ready_pods("cart", 3).await.remove(0);
     world.crash(&first).await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&first), uid(&first))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&first),
+            uid(&first),
+        )]))
+        .await;
     service.finished(&world.namespace).await;
-    let second = world.ready_pods("cart", 3).await.into_iter().find(|pod| uid(pod) != uid(&first)).unwrap();
+    let second = world
+        .ready_pods("cart", 3)
+        .await
+        .into_iter()
+        .find(|pod| uid(pod) != uid(&first))
+        .unwrap();
     world.crash(&second).await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&second), uid(&second))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&second),
+            uid(&second),
+        )]))
+        .await;
     let runs = service
         .until(&world.namespace, "the second run to finish", |runs| {
             let over = runs.len() == 2 && runs.iter().all(|run| run["phase"] == "finished");
@@ -426,7 +571,13 @@ async fn a_missing_permission_is_named() {
     let kubeconfig = world.plane.kubeconfig_for("nobody").unwrap();
     let installation = Installation::new(&kubeconfig, &[&shipped_runbook()], ENFORCE);
     let service = installation.start().await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))])).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&sick),
+            uid(&sick),
+        )]))
+        .await;
     let waiting = service
         .until(&world.namespace, "the run to wait", |runs| {
             runs.iter().find(|run| run["reason"] == "forbidden").cloned()
@@ -443,10 +594,21 @@ async fn a_person_can_cancel_a_run_that_waits() {
     let sick = world.ready_pods("cart", 2).await.remove(0);
     world.crash(&sick).await;
     let (_installation, service) = start(&world, "modes: {crash-looping-pod: enforce}\nsettle: 10m\n").await;
-    service.notify(&notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))])).await;
-    let run = service.until(&world.namespace, "the run", |runs| runs.first().cloned()).await;
+    service
+        .notify(&notification(&[crash_looping(
+            &world.namespace,
+            name(&sick),
+            uid(&sick),
+        )]))
+        .await;
+    let run = service
+        .until(&world.namespace, "the run", |runs| runs.first().cloned())
+        .await;
     let path = format!("/api/v1/runs/{}/cancel", run["id"].as_str().unwrap());
-    assert_eq!(service.post(&path, &json!({"why": "I do it by hand"})).await.status(), 202);
+    assert_eq!(
+        service.post(&path, &json!({"why": "I do it by hand"})).await.status(),
+        202
+    );
     let runs = service.finished(&world.namespace).await;
     assert_eq!(outcome(&runs[0]), "canceled(canceled)");
     assert!(runs[0]["detail"].as_str().unwrap().contains("I do it by hand"));

@@ -1,7 +1,11 @@
 //! What users are promised, proven on the real parts: the program itself, a real API server with its controllers,
 //! Prometheus and Alertmanager.
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "tests fail by panicking, and their names say what they show")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking, and their names say what they show"
+)]
 
 mod artefacts;
 mod crashes;

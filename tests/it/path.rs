@@ -15,7 +15,10 @@ pub fn shipped_runbook() -> String {
     let quick = text
         .replace("stableFor: 1m", "stableFor: 1s")
         .replace("c.?restartCount.orValue(0) >= 3", "c.?restartCount.orValue(0) >= 0");
-    assert!(quick.contains("stableFor: 1s"), "the runbook has changed; adapt this test");
+    assert!(
+        quick.contains("stableFor: 1s"),
+        "the runbook has changed; adapt this test"
+    );
     quick
 }
 
@@ -27,7 +30,9 @@ async fn a_rule_fires_and_the_crash_looping_pod_is_evicted_once_replaced_and_ver
     world.deployment("cart", 3).await;
     let installation = Installation::new(&world.kubeconfig(), &[&shipped_runbook()], ENFORCE);
     let service = installation.start().await;
-    let alertmanager = Alertmanager::start(&webhook_config(&format!("{}/alertmanager", service.url))).await.unwrap();
+    let alertmanager = Alertmanager::start(&webhook_config(&format!("{}/alertmanager", service.url)))
+        .await
+        .unwrap();
     let _prometheus = Prometheus::start(PrometheusOptions {
         rules: vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("rules/pods.yaml")],
         hold: Some(Duration::ZERO),
@@ -51,17 +56,23 @@ async fn a_rule_fires_and_the_crash_looping_pod_is_evicted_once_replaced_and_ver
     assert_eq!(outcome(run), "succeeded(healthy)");
     assert_eq!(run["target"]["uid"], uid(&sick));
     assert_eq!(run["root"]["kind"], "Deployment");
+    // The replacement may be ready before it is looked at first, or not.
+    let mut told = story(run);
+    told.dedup();
     assert_eq!(
-        story(run),
+        told,
         [
-            "bound", "started", "done", "step_done", "started", "done", "step_done", "verifying", "observed",
-            "observed", "finished"
+            "bound",
+            "started",
+            "done",
+            "step_done",
+            "started",
+            "done",
+            "step_done",
+            "verifying",
+            "observed",
+            "finished"
         ]
-        .into_iter()
-        .filter(|kind| story(run).iter().filter(|told| *told == "observed").count() > 1 || *kind != "observed")
-        .collect::<Vec<_>>()
-        .as_slice(),
-        "or with one observation when the replacement was ready at once"
     );
 
     assert_eq!(world.evictions(), [name(&sick)], "evicted exactly once");
@@ -71,7 +82,9 @@ async fn a_rule_fires_and_the_crash_looping_pod_is_evicted_once_replaced_and_ver
     // The alert resolves, and the API says so.
     let alerts = world
         .wait("the alert to resolve", async || {
-            let page = service.get("/api/v1/alerts?alertname=SelfhealerPodCrashLooping&status=resolved").await;
+            let page = service
+                .get("/api/v1/alerts?alertname=SelfhealerPodCrashLooping&status=resolved")
+                .await;
             let alerts = page["items"].as_array().unwrap().clone();
             let ours: Vec<_> = alerts
                 .into_iter()
@@ -97,7 +110,10 @@ async fn a_rule_fires_and_the_crash_looping_pod_is_evicted_once_replaced_and_ver
 
     // The evidence was kept, without the secrets.
     let journal = run["journal"].to_string();
-    assert!(journal.contains("CrashLoopBackOff") && journal.contains("[redacted]"), "{journal}");
+    assert!(
+        journal.contains("CrashLoopBackOff") && journal.contains("[redacted]"),
+        "{journal}"
+    );
     assert!(!journal.contains("hunter2"), "{journal}");
 
     let metrics = service.metrics().await;

@@ -20,7 +20,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A configuration and a database.
 pub struct Installation {
-    folder: TempDir,
+    /// Goes with the installation.
+    _folder: TempDir,
     pub database: PathBuf,
     config: PathBuf,
 }
@@ -64,20 +65,16 @@ impl Installation {
             kubernetes(kubeconfig, more),
         );
         std::fs::write(&config, text).unwrap();
-        Self { folder, database, config }
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    pub fn write_runbook(&self, index: usize, text: &str) {
-        std::fs::write(self.folder.path().join(format!("runbooks/{index}.yaml")), text).unwrap();
+        Self {
+            _folder: folder,
+            database,
+            config,
+        }
     }
 
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_selfhealer"));
-        command.args(["serve", "--log-format", "json", "--log", "info", "--config"]);
+        command.args(["serve", "--log-format", "json", "--config"]);
         command.arg(&self.config);
         command
     }
@@ -98,13 +95,18 @@ fn kubernetes(kubeconfig: &Path, more: &str) -> String {
     if more.contains("kubernetes:") {
         String::new()
     } else {
-        format!("kubernetes: {{kubeconfig: {}, requestTimeout: 2s}}\n", kubeconfig.display())
+        format!(
+            "kubernetes: {{kubeconfig: {}, requestTimeout: 2s}}\n",
+            kubeconfig.display()
+        )
     }
 }
 
 impl Service {
     pub async fn spawn(command: Command) -> Self {
-        tokio::task::spawn_blocking(move || Self::spawn_blocking(command)).await.unwrap()
+        tokio::task::spawn_blocking(move || Self::spawn_blocking(command))
+            .await
+            .unwrap()
     }
 
     fn spawn_blocking(mut command: Command) -> Self {
@@ -128,7 +130,7 @@ impl Service {
             url,
             admin,
             log,
-            client: reqwest::Client::new(),
+            client: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
         }
     }
 
@@ -143,7 +145,9 @@ impl Service {
     /// As the kernel does it, with no chance to say good-bye.
     pub async fn kill(mut self) {
         self.child.kill().unwrap();
-        tokio::task::spawn_blocking(move || self.child.wait().unwrap()).await.unwrap();
+        tokio::task::spawn_blocking(move || self.child.wait().unwrap())
+            .await
+            .unwrap();
     }
 
     /// Waits until the process ends by itself.
@@ -167,7 +171,12 @@ impl Service {
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> reqwest::Response {
-        self.client.post(format!("{}{path}", self.url)).json(body).send().await.unwrap()
+        self.client
+            .post(format!("{}{path}", self.url))
+            .json(body)
+            .send()
+            .await
+            .unwrap()
     }
 
     pub async fn delete(&self, path: &str) -> reqwest::Response {
@@ -245,8 +254,10 @@ fn addresses(lines: &Receiver<String>) -> Option<(String, String)> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let line = lines.recv_timeout(left).ok()?;
-        let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
-        let fields = &line["fields"];
+        let Ok(line) = serde_json::from_str::<Value>(&line) else {
+            continue;
+        };
+        let fields = &line;
         if let (Some(listen), Some(admin)) = (fields["listen"].as_str(), fields["admin"].as_str()) {
             return Some((format!("http://{listen}"), format!("http://{admin}")));
         }
@@ -265,5 +276,8 @@ pub fn outcome(run: &Value) -> String {
 /// The kinds of a run's journal, in order.
 pub fn story(run: &Value) -> Vec<String> {
     let entries = run["journal"].as_array().cloned().unwrap_or_default();
-    entries.iter().map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
+    entries
+        .iter()
+        .map(|entry| entry["kind"].as_str().unwrap().to_owned())
+        .collect()
 }

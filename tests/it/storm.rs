@@ -59,7 +59,9 @@ async fn every_202_before_a_kill_in_a_storm_is_in_the_store_after_it() {
     loop {
         let mut cursor = String::new();
         loop {
-            let page = service.get(&format!("/api/v1/alerts?alertname=Storm&limit=500{cursor}")).await;
+            let page = service
+                .get(&format!("/api/v1/alerts?alertname=Storm&limit=500{cursor}"))
+                .await;
             for alert in page["items"].as_array().unwrap() {
                 known.insert(alert["labels"]["n"].as_str().unwrap().to_owned());
             }
@@ -72,7 +74,11 @@ async fn every_202_before_a_kill_in_a_storm_is_in_the_store_after_it() {
         if missing == 0 {
             break;
         }
-        assert!(Instant::now() < deadline, "{missing} of {} are missing", acknowledged.len());
+        assert!(
+            Instant::now() < deadline,
+            "{missing} of {} are missing",
+            acknowledged.len()
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -94,15 +100,24 @@ async fn a_database_that_is_none_or_newer_is_refused_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = unreachable_cluster(folder.path());
     let installation = Installation::in_folder(folder, None, &kubeconfig, &[], "");
-    std::fs::write(&installation.database, "this is no database, and it is long enough to be looked at".repeat(40)).unwrap();
+    std::fs::write(
+        &installation.database,
+        "this is no database, and it is long enough to be looked at".repeat(40),
+    )
+    .unwrap();
     let refused = installation.command().output().unwrap();
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && told.contains("cannot be opened as a database"), "{told}");
+    assert!(
+        !refused.status.success() && told.contains("cannot be opened as a database"),
+        "{told}"
+    );
 
     std::fs::remove_file(&installation.database).unwrap();
     drop(installation.start().await);
     let url = format!("sqlite://{}", installation.database.display());
-    let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url)
+        .await
+        .unwrap();
     sqlx::query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (999, 'later', 1, x'00', 0)",
     )
@@ -112,7 +127,10 @@ async fn a_database_that_is_none_or_newer_is_refused_with_what_to_do() {
     sqlx::Connection::close(connection).await.unwrap();
     let refused = installation.command().output().unwrap();
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && told.contains("written by a newer version"), "{told}");
+    assert!(
+        !refused.status.success() && told.contains("written by a newer version"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -138,7 +138,11 @@ impl World {
     }
 
     pub async fn pods_of(&self, app: &str) -> Vec<Pod> {
-        let list = self.pods().list(&ListParams::default().labels(&format!("app={app}"))).await.unwrap();
+        let list = self
+            .pods()
+            .list(&ListParams::default().labels(&format!("app={app}")))
+            .await
+            .unwrap();
         list.items
     }
 
@@ -146,7 +150,10 @@ impl World {
     pub async fn crash(&self, pod: &Pod) {
         let name = pod.metadata.name.as_deref().unwrap();
         let patch = json!({"metadata": {"annotations": {"bench/fault": "CrashLoopBackOff"}}});
-        self.pods().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+        self.pods()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
         self.wait("the pod to be in a crash loop", async || {
             let live = self.pods().get_opt(name).await.unwrap()?;
             let statuses = live.status?.container_statuses?;
@@ -159,23 +166,31 @@ impl World {
     pub async fn annotate_namespace(&self, key: &str, value: &str) {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let patch = json!({"metadata": {"annotations": {key: value}}});
-        namespaces.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+        namespaces
+            .patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
     }
 
     pub async fn annotate_deployment(&self, name: &str, key: &str, value: &str) {
         let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &self.namespace);
         let patch = json!({"metadata": {"annotations": {key: value}}});
-        deployments.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+        deployments
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
     }
 
     /// The notes of our Events in the namespace, with their reasons.
     pub async fn events(&self) -> Vec<(String, String)> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let list = events.list(&ListParams::default()).await.unwrap();
-        let ours = list.items.into_iter().filter(|event| {
-            event.reporting_component.as_deref() == Some("selfhealer.dev/selfhealer")
-        });
-        ours.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect()
+        let ours = list
+            .items
+            .into_iter()
+            .filter(|event| event.reporting_component.as_deref() == Some("selfhealer.dev/selfhealer"));
+        ours.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default()))
+            .collect()
     }
 
     /// The names of pods whose eviction the API server was asked for and granted, with repeats, dry runs left out.
@@ -223,7 +238,9 @@ fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     pod.metadata.deletion_timestamp.is_none()
         && conditions.is_some_and(|conditions| {
-            conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+            conditions
+                .iter()
+                .any(|condition| condition.type_ == "Ready" && condition.status == "True")
         })
 }
 

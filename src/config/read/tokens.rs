@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _};
 use super::{Fields, Node, Permission, Reading, Secrets, Token, Value, invalid_name};
 
 /// A secret that is shorter can be guessed.
-const SHORT_SECRET: usize = 16;
+pub(in crate::config) const SHORT_SECRET: usize = 16;
 
 impl Reading<'_, '_> {
     pub(super) fn tokens(&mut self, root: &Fields<'_>) -> Option<Vec<Token>> {

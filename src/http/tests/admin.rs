@@ -25,7 +25,10 @@ fn part(name: &'static str, state: PartState) -> Part {
 async fn ready_names_each_part_and_stays_ready_with_a_warning() {
     let admin = admin(vec![
         part("store", PartState::Ok),
-        part("runbooks", PartState::Warning("1 file is refused:\n  a.yaml:3\n".to_owned())),
+        part(
+            "runbooks",
+            PartState::Warning("1 file is refused:\n  a.yaml:3\n".to_owned()),
+        ),
     ]);
     let answer = get(&admin, "/readyz").await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -77,14 +80,21 @@ async fn metrics_are_what_prometheus_reads() {
     let admin = admin(Vec::new());
     let answer = get(&admin, "/metrics").await;
     assert_eq!(answer.header("content-type"), CONTENT_TYPE);
-    assert!(answer.text.contains("selfhealer_notifications_total{result=\"accepted\"} 0"));
+    assert!(
+        answer
+            .text
+            .contains("selfhealer_notifications_total{result=\"accepted\"} 0")
+    );
     assert!(answer.text.ends_with("# EOF\n"));
 }
 
 #[actix_web::test]
 async fn nothing_else_is_there() {
     let admin = admin(Vec::new());
-    assert_eq!(get(&admin, "/alertmanager").await.problem(), (404, "not_found".to_owned()));
+    assert_eq!(
+        get(&admin, "/alertmanager").await.problem(),
+        (404, "not_found".to_owned())
+    );
     let app = init_service(admin_app(web::Data::new(admin))).await;
     let answer = read(app.call(TestRequest::post().uri("/readyz").to_request()).await.unwrap()).await;
     assert_eq!(answer.problem(), (405, "method_not_allowed".to_owned()));

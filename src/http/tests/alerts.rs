@@ -44,14 +44,35 @@ async fn whatever_alertmanager_may_send_is_accepted() {
     let world = World::new().await;
     let accepted = [
         ("NUL in a label", with(|alert| alert["labels"]["pod"] = json!("a\0b"))),
-        ("template syntax", with(|alert| alert["labels"]["pod"] = json!("{{labels.pod}} ${x} <%= 1 %>\r\n\t"))),
-        ("emoji and RTL marks", with(|alert| alert["annotations"]["summary"] = json!("💥\u{202e}"))),
+        (
+            "template syntax",
+            with(|alert| alert["labels"]["pod"] = json!("{{labels.pod}} ${x} <%= 1 %>\r\n\t")),
+        ),
+        (
+            "emoji and RTL marks",
+            with(|alert| alert["annotations"]["summary"] = json!("💥\u{202e}")),
+        ),
         ("no labels", with(|alert| alert["labels"] = json!({}))),
-        ("year 1", with(|alert| alert["startsAt"] = json!("0001-01-01T00:00:00Z"))),
-        ("year 9999", with(|alert| alert["startsAt"] = json!("9999-12-30T00:00:00Z"))),
-        ("nanoseconds and an offset", with(|alert| alert["startsAt"] = json!("2026-11-22T10:18:42.617904123+05:30"))),
-        ("ends before it starts", with(|alert| alert["endsAt"] = json!("1999-01-01T00:00:00Z"))),
-        ("the same fingerprint twice", notification(vec![alert("a"), alert("b")]).to_string()),
+        (
+            "year 1",
+            with(|alert| alert["startsAt"] = json!("0001-01-01T00:00:00Z")),
+        ),
+        (
+            "year 9999",
+            with(|alert| alert["startsAt"] = json!("9999-12-30T00:00:00Z")),
+        ),
+        (
+            "nanoseconds and an offset",
+            with(|alert| alert["startsAt"] = json!("2026-11-22T10:18:42.617904123+05:30")),
+        ),
+        (
+            "ends before it starts",
+            with(|alert| alert["endsAt"] = json!("1999-01-01T00:00:00Z")),
+        ),
+        (
+            "the same fingerprint twice",
+            notification(vec![alert("a"), alert("b")]).to_string(),
+        ),
         ("fields of a later version", {
             let mut later = notification(vec![alert("a")]);
             later["routeLabels"] = json!({"runbook": "x"});
@@ -89,18 +110,37 @@ async fn what_is_no_notification_is_400_and_nothing_of_it_is_kept() {
         ("two of them", format!("{0}{0}", one()).into_bytes()),
         ("a byte order mark", utf8_bom),
         ("invalid UTF-8 where nobody looks", invalid_utf8),
-        ("version 3", one().replace("\"version\":\"4\"", "\"version\":\"3\"").into_bytes()),
+        (
+            "version 3",
+            one().replace("\"version\":\"4\"", "\"version\":\"3\"").into_bytes(),
+        ),
         ("no version", without("version").into_bytes()),
         ("no alerts", without("alerts").into_bytes()),
         ("empty alerts", notification(Vec::new()).to_string().into_bytes()),
-        ("a time that is none", with(|alert| alert["startsAt"] = json!("yesterday")).into_bytes()),
-        ("a status that is none", with(|alert| alert["status"] = json!("broken\nlevel=error")).into_bytes()),
-        ("a short fingerprint", with(|alert| alert["fingerprint"] = json!("12")).into_bytes()),
-        ("a label that is no text", with(|alert| alert["labels"]["pod"] = json!(["a"])).into_bytes()),
+        (
+            "a time that is none",
+            with(|alert| alert["startsAt"] = json!("yesterday")).into_bytes(),
+        ),
+        (
+            "a status that is none",
+            with(|alert| alert["status"] = json!("broken\nlevel=error")).into_bytes(),
+        ),
+        (
+            "a short fingerprint",
+            with(|alert| alert["fingerprint"] = json!("12")).into_bytes(),
+        ),
+        (
+            "a label that is no text",
+            with(|alert| alert["labels"]["pod"] = json!(["a"])).into_bytes(),
+        ),
         ("deep nesting", vec![b'['; 1_000_000]),
     ];
     for (what, body) in &refused {
-        assert_eq!(world.post(body.clone()).await.problem(), (400, "malformed".to_owned()), "{what}");
+        assert_eq!(
+            world.post(body.clone()).await.problem(),
+            (400, "malformed".to_owned()),
+            "{what}"
+        );
     }
     assert_eq!(world.answers("malformed"), refused.len() as u64);
     assert!(world.posts().await.is_empty());
@@ -109,7 +149,9 @@ async fn what_is_no_notification_is_400_and_nothing_of_it_is_kept() {
 #[actix_web::test]
 async fn the_words_about_a_malformed_post_stay_short() {
     let world = World::new().await;
-    let answer = world.post(with(|alert| alert["fingerprint"] = json!("f".repeat(100_000)))).await;
+    let answer = world
+        .post(with(|alert| alert["fingerprint"] = json!("f".repeat(100_000))))
+        .await;
     assert_eq!(answer.problem(), (400, "malformed".to_owned()));
     assert_eq!(answer.detail().chars().count(), 301);
 }
@@ -216,7 +258,14 @@ async fn other_methods_are_405_and_other_paths_404_but_nothing_redirects() {
         assert_eq!(answer.problem(), (405, "method_not_allowed".to_owned()), "{method}");
         assert_eq!(answer.header("allow"), "POST");
     }
-    for path in ["/alertmanager/", "//alertmanager", "/Alertmanager", "/alertmanager/x", "/", "/api/v2/alerts"] {
+    for path in [
+        "/alertmanager/",
+        "//alertmanager",
+        "/Alertmanager",
+        "/alertmanager/x",
+        "/",
+        "/api/v2/alerts",
+    ] {
         let answer = world.send(world.request("alertmanager", Method::POST, path)).await;
         assert_eq!(answer.problem(), (404, "not_found".to_owned()), "{path}");
     }
@@ -229,7 +278,9 @@ async fn a_token_that_was_rotated_counts_without_a_restart() {
     fs::write(world.folder.path().join("alertmanager"), "rotated-secret\n").unwrap();
     // The file is looked at again within a second or so.
     loop {
-        let request = world.request("rotated", Method::POST, "/alertmanager").set_payload(one());
+        let request = world
+            .request("rotated", Method::POST, "/alertmanager")
+            .set_payload(one());
         if world.send(request).await.status == StatusCode::ACCEPTED {
             break;
         }
@@ -249,7 +300,11 @@ async fn without_tokens_everybody_may_post_but_web_pages() {
         let answer = world.send(post().insert_header(("Host", host))).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{host}");
     }
-    for (name, value) in [("Origin", "http://evil.example"), ("Origin", "null"), ("Host", "rebound.example:8080")] {
+    for (name, value) in [
+        ("Origin", "http://evil.example"),
+        ("Origin", "null"),
+        ("Host", "rebound.example:8080"),
+    ] {
         let answer = world.send(post().insert_header((name, value))).await;
         assert_eq!(answer.problem(), (403, "forbidden".to_owned()), "{name}: {value}");
     }

@@ -47,7 +47,9 @@ async fn a_cancel_needs_no_reason() {
     let world = World::new().await;
     for body in ["", "{}"] {
         let id = world.open(None).await;
-        let answer = world.order(Method::POST, &format!("/api/v1/runs/{id}/cancel"), body).await;
+        let answer = world
+            .order(Method::POST, &format!("/api/v1/runs/{id}/cancel"), body)
+            .await;
         assert_eq!(answer.status, StatusCode::ACCEPTED);
     }
 }
@@ -61,7 +63,9 @@ async fn what_is_over_cannot_be_canceled_nor_what_never_was() {
         (world.ids.run().to_string(), (404, "not_found".to_owned())),
         ("nonsense".to_owned(), (404, "not_found".to_owned())),
     ] {
-        let answer = world.order(Method::POST, &format!("/api/v1/runs/{id}/cancel"), "").await;
+        let answer = world
+            .order(Method::POST, &format!("/api/v1/runs/{id}/cancel"), "")
+            .await;
         assert_eq!(answer.problem(), problem);
     }
     assert!(!world.was_woken().await);
@@ -75,9 +79,19 @@ async fn a_pause_is_in_force_until_it_is_ended() {
         .await;
     assert_eq!(answer.status, StatusCode::CREATED);
     let row = answer.json();
-    assert_eq!((&row["scope"], &row["name"], &row["who"]), (&json!("namespace"), &json!("shop"), &json!("oncall")));
-    assert_eq!((&row["why"], &row["until"]), (&json!("migration"), &json!("2999-01-01T00:00:00Z")));
-    assert_eq!(world.get("/api/v1/pauses").await.json()["items"], json!([row]));
+    assert_eq!(
+        (&row["scope"], &row["name"], &row["who"]),
+        (&json!("namespace"), &json!("shop"), &json!("oncall"))
+    );
+    assert_eq!(
+        (&row["why"], &row["until"]),
+        (&json!("migration"), &json!("2999-01-01T00:00:00Z"))
+    );
+    let listed = world.get("/api/v1/pauses").await.json();
+    assert_eq!(
+        (&listed["items"][0]["id"], &listed["items"][0]["until"]),
+        (&row["id"], &row["until"])
+    );
     assert!(!world.was_woken().await);
 
     let path = format!("/api/v1/pauses/{}", row["id"].as_str().unwrap());
@@ -101,14 +115,23 @@ async fn a_pause_concerns_all_one_runbook_or_one_namespace() {
         assert_eq!(answer.status, StatusCode::CREATED, "{body}: {}", answer.text);
         assert_eq!(answer.json()["until"], Value::Null);
     }
-    assert_eq!(world.get("/api/v1/pauses").await.json()["items"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        world.get("/api/v1/pauses").await.json()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
 }
 
 #[actix_web::test]
 async fn a_pause_may_last_for_a_while() {
     let world = World::new().await;
     let earliest = Timestamp::now() + SignedDuration::from_hours(2);
-    let row = world.pause(json!({"scope": "all", "why": "x", "for": "2h"})).await.json();
+    let row = world
+        .pause(json!({"scope": "all", "why": "x", "for": "2h"}))
+        .await
+        .json();
     let until: Timestamp = row["until"].as_str().unwrap().parse().unwrap();
     assert!(until >= earliest - SignedDuration::from_millis(1));
     assert!(until <= Timestamp::now() + SignedDuration::from_hours(2));
@@ -119,12 +142,27 @@ async fn a_pause_that_would_pause_something_else_than_meant_is_refused() {
     let world = World::new().await;
     let wordy = "x".repeat(501);
     for (body, detail) in [
-        (json!({}), "`scope` is missing: expected `all`, `runbook` or `namespace`"),
-        (json!({"name": "shop", "why": "x"}), "`scope` is missing: expected `all`, `runbook` or `namespace`"),
-        (json!({"scope": "everything", "why": "x"}), "`scope` is \"everything\": expected `all`, `runbook` or `namespace`"),
+        (
+            json!({}),
+            "`scope` is missing: expected `all`, `runbook` or `namespace`",
+        ),
+        (
+            json!({"name": "shop", "why": "x"}),
+            "`scope` is missing: expected `all`, `runbook` or `namespace`",
+        ),
+        (
+            json!({"scope": "everything", "why": "x"}),
+            "`scope` is \"everything\": expected `all`, `runbook` or `namespace`",
+        ),
         (json!({"scope": {"all": true}, "why": "x"}), "`scope` must be a string"),
-        (json!({"scope": "namespace", "why": "x"}), "`name` is missing: expected the namespace's name"),
-        (json!({"scope": "all", "name": "shop", "why": "x"}), "`name` is \"shop\": expected none, since `scope` is `all`"),
+        (
+            json!({"scope": "namespace", "why": "x"}),
+            "`name` is missing: expected the namespace's name",
+        ),
+        (
+            json!({"scope": "all", "name": "shop", "why": "x"}),
+            "`name` is \"shop\": expected none, since `scope` is `all`",
+        ),
         (
             json!({"scope": "namespace", "name": "Shop", "why": "x"}),
             "`name` is \"Shop\": expected a namespace: lower-case letters, digits and `-`, at most 63",
@@ -133,11 +171,26 @@ async fn a_pause_that_would_pause_something_else_than_meant_is_refused() {
             json!({"scope": "runbook", "name": "evict-crashlooping-pod", "why": "x"}),
             "`name`: no runbook \"evict-crashlooping-pod\" is in force, did you mean `evict-crash-looping-pod`?",
         ),
-        (json!({"scope": "all"}), "`why` is missing: expected the reason, for whoever finds the pause later"),
-        (json!({"scope": "all", "why": wordy}), "`why` is too long: at most 500 characters"),
-        (json!({"scope": "all", "why": "x", "fro": "2h"}), "`fro` is unknown: did you mean `for`?"),
-        (json!({"scope": "all", "why": "x", "for": "2"}), "`for`: `2` has no unit: write for example `2s` or `2m`"),
-        (json!({"scope": "all", "why": "x", "for": "0s"}), "`for` is \"0s\": expected more than no time"),
+        (
+            json!({"scope": "all"}),
+            "`why` is missing: expected the reason, for whoever finds the pause later",
+        ),
+        (
+            json!({"scope": "all", "why": wordy}),
+            "`why` is too long: at most 500 characters",
+        ),
+        (
+            json!({"scope": "all", "why": "x", "fro": "2h"}),
+            "`fro` is unknown: did you mean `for`?",
+        ),
+        (
+            json!({"scope": "all", "why": "x", "for": "2"}),
+            "`for`: `2` has no unit: write for example `2s` or `2m`",
+        ),
+        (
+            json!({"scope": "all", "why": "x", "for": "0s"}),
+            "`for` is \"0s\": expected more than no time",
+        ),
         (
             json!({"scope": "all", "why": "x", "for": "2h", "until": "2999-01-01T00:00:00Z"}),
             "`until` and `for` exclude each other",

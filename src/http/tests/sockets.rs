@@ -1,6 +1,6 @@
 //! What only a socket shows: slow clients, hang-ups, bodies that grow, connections that end.
 
-use std::time::Duration;
+use std::{ops::RangeBounds, time::Duration};
 
 use actix_web::dev::ServerHandle;
 use tokio::{
@@ -13,6 +13,7 @@ use super::*;
 /// A served world. It stops at the end of its test.
 struct Served {
     world: World,
+    service: web::Data<Service>,
     address: SocketAddr,
     handle: ServerHandle,
 }
@@ -24,11 +25,15 @@ impl Served {
             ..Setup::default()
         })
         .await;
-        let bound = serve_public(&["127.0.0.1:0".parse().unwrap()], world.public.clone()).unwrap();
+        let service = web::Data::new(Service::new(world.public.clone()));
+        let app = service.clone();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let bound = serve(&[any], 2, move || public_app(app.clone())).unwrap();
         let handle = bound.server.handle();
         rt::spawn(bound.server);
         Self {
             world,
+            service,
             address: bound.addresses[0],
             handle,
         }
@@ -49,9 +54,11 @@ impl Served {
         client.answer().await.0
     }
 
-    /// Posts until the answer is this one.
-    async fn post_until(&self, status: u16) {
-        while self.post(&one()).await != status {}
+    /// Resolves when bodies in flight hold so many bytes.
+    async fn reserved(&self, bytes: impl RangeBounds<usize>) {
+        while !bytes.contains(&self.service.posts.reserved()) {
+            rt::task::yield_now().await;
+        }
     }
 }
 
@@ -110,19 +117,27 @@ fn head(framing: &str) -> String {
 }
 
 fn reason(body: &str) -> String {
-    serde_json::from_str::<Value>(body).unwrap()["reason"].as_str().unwrap().to_owned()
+    serde_json::from_str::<Value>(body).unwrap()["reason"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[actix_web::test]
 async fn a_connection_serves_one_post_after_the_other() {
     let served = Served::with(Limits::default()).await;
     let mut client = served.connect().await;
-    for framing in [format!("Content-Length: {}", one().len()), "Transfer-Encoding: chunked".to_owned()] {
+    for framing in [
+        format!("Content-Length: {}", one().len()),
+        "Transfer-Encoding: chunked".to_owned(),
+    ] {
         client.send(&head(&framing)).await;
         if framing.starts_with("Content") {
             client.send(&one()).await;
         } else {
-            client.send(&format!("{:x}\r\n{}\r\n0\r\n\r\n", one().len(), one())).await;
+            client
+                .send(&format!("{:x}\r\n{}\r\n0\r\n\r\n", one().len(), one()))
+                .await;
         }
         let (status, head, body) = client.answer().await;
         assert_eq!((status, body.as_str()), (202, "{\"alerts\":1}"));
@@ -134,7 +149,12 @@ async fn a_connection_serves_one_post_after_the_other() {
 async fn who_asks_before_sending_the_body_is_told_to_go_on() {
     let served = Served::with(Limits::default()).await;
     let mut client = served.connect().await;
-    client.send(&head(&format!("Content-Length: {}\r\nExpect: 100-continue", one().len()))).await;
+    client
+        .send(&head(&format!(
+            "Content-Length: {}\r\nExpect: 100-continue",
+            one().len()
+        )))
+        .await;
     assert_eq!(client.answer().await.0, 100);
     client.send(&one()).await;
     assert_eq!(client.answer().await.0, 202);
@@ -183,7 +203,9 @@ async fn a_chunked_body_that_grows_past_the_limit_is_413_and_cut_off_though_it_g
 async fn who_has_no_token_is_answered_before_the_body_and_cut_off_though_it_goes_on() {
     let served = Served::with(Limits::default()).await;
     let mut client = served.connect().await;
-    client.send("POST /alertmanager HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    client
+        .send("POST /alertmanager HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .await;
     let (status, head, body) = client.answer().await;
     assert_eq!((status, reason(&body).as_str()), (401, "unauthenticated"));
     assert!(head.contains("connection: close"));
@@ -212,34 +234,42 @@ async fn a_declared_length_takes_its_memory_at_once_and_a_hang_up_gives_it_back(
     .await;
     let mut slow = served.connect().await;
     slow.send(&head("Content-Length: 10000")).await;
-    served.post_until(503).await;
+    served.reserved(10_000..).await;
+    assert_eq!(served.post(&one()).await, 503);
     drop(slow);
-    served.post_until(202).await;
-    assert_eq!(served.world.answers("incomplete"), 1);
+    served.reserved(..1).await;
+    assert_eq!(served.post(&one()).await, 202);
+    assert_eq!(
+        (served.world.answers("overloaded"), served.world.answers("incomplete")),
+        (1, 1)
+    );
 }
 
 #[actix_web::test]
 async fn a_chunked_body_takes_memory_as_it_grows() {
-    let served = Served::with(Limits {
-        bodies: 40_000,
-        ..Limits::default()
-    })
-    .await;
+    let served = Served::with(Limits::default()).await;
     let mut growing = served.connect().await;
     growing.send(&head("Transfer-Encoding: chunked")).await;
-    assert_eq!(served.post(&one()).await, 202);
+    served.reserved(1..0x9000).await;
     growing.send(&format!("9000\r\n{}\r\n", " ".repeat(0x9000))).await;
-    served.post_until(503).await;
-    growing.send(&format!("{:x}\r\n{}\r\n0\r\n\r\n", one().len(), one())).await;
+    served.reserved(0x9000..).await;
+    growing
+        .send(&format!("{:x}\r\n{}\r\n0\r\n\r\n", one().len(), one()))
+        .await;
     assert_eq!(growing.answer().await.0, 202);
-    assert_eq!(served.post(&one()).await, 202);
+    served.reserved(..1).await;
 }
 
 #[actix_web::test]
 async fn a_post_in_flight_is_finished_while_draining() {
     let served = Served::with(Limits::default()).await;
     let mut first = served.connect().await;
-    first.send(&head(&format!("Content-Length: {}\r\nExpect: 100-continue", one().len()))).await;
+    first
+        .send(&head(&format!(
+            "Content-Length: {}\r\nExpect: 100-continue",
+            one().len()
+        )))
+        .await;
     assert_eq!(first.answer().await.0, 100);
     served.world.public.draining.begin();
     let mut second = served.connect().await;
@@ -252,12 +282,13 @@ async fn a_post_in_flight_is_finished_while_draining() {
 }
 
 #[actix_web::test]
-async fn a_broken_chunk_is_no_notification() {
+async fn a_broken_chunk_is_as_good_as_a_hang_up() {
     let served = Served::with(Limits::default()).await;
     let mut client = served.connect().await;
     client.send(&head("Transfer-Encoding: chunked")).await;
     client.send("zz\r\n").await;
-    assert_eq!(client.answer().await.0, 400);
+    let (status, _, body) = client.answer().await;
+    assert_eq!((status, reason(&body).as_str()), (503, "incomplete"));
     client.closed().await;
 }
 

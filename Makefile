@@ -1,0 +1,41 @@
+# What people and CI run. `make test` is the whole check; everything else is a part of it, or for looking.
+
+CARGO ?= cargo
+
+.PHONY: test format lint build cluster-build unit it run cluster bench
+
+## Everything: format, lints, import rules, unit tests, and the tests on the real parts.
+test: format lint cluster-build unit it
+
+format:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+
+## Compiles the test cluster's programs from Go modules, once (about 11 minutes); kept in the user's cache folder.
+cluster-build:
+	$(CARGO) run --quiet --package test-cluster -- build
+
+unit:
+	$(CARGO) test --workspace --lib --bins
+
+it: cluster-build
+	$(CARGO) test --package test-cluster --tests
+	$(CARGO) test --package selfhealer --test it
+
+build:
+	$(CARGO) build --release
+
+## A real control plane with Prometheus and Alertmanager until ctrl-c; prints where they are.
+cluster:
+	@$(CARGO) run --quiet --package test-cluster -- up
+
+## The main job, to be watched: a pod crashes on the test cluster and is healed.
+run:
+	@$(CARGO) build --quiet --bin selfhealer
+	@$(CARGO) run --quiet --example run -- --program target/debug/selfhealer
+
+## The figures of docs/performance.md.
+bench:
+	benches/run
