@@ -21,17 +21,19 @@ use crate::{
     books::Books,
     clock::{Clock, SystemClock},
     cluster::{Access, Cluster},
-    config::{Config, Permission},
+    config::Config,
     domain::next::after,
     engine::{self, Engine},
     http::{self, Draining},
     ids::Ids,
     intake::{accept, unfold},
     metrics::Metrics,
+    runbooks::RunbookSet,
     store::Store,
 };
 
 mod parts;
+mod reload;
 mod retention;
 
 /// A turn of the engine's loop that is this late means that it hangs.
@@ -64,6 +66,8 @@ struct Shared {
     /// Told when there may be a run to claim.
     wake: Arc<Notify>,
     draining: Draining,
+    /// Of the runbooks' files as they were read.
+    stamp: u64,
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
@@ -124,6 +128,19 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         retention.await;
         "retention"
     });
+    let reload = reload::Reload {
+        paths: config.runbooks.clone(),
+        books: shared.books.clone(),
+        store: shared.store.clone(),
+        metrics: shared.metrics.clone(),
+        clock: shared.clock.clone(),
+        stamp: shared.stamp,
+    }
+    .run(stop_intake.clone());
+    tasks.spawn(async move {
+        reload.await;
+        "reloading"
+    });
     tracing::info!(
         listen,
         admin = admin_listen,
@@ -168,15 +185,13 @@ async fn open(config: &Config) -> anyhow::Result<Shared> {
     let ids = Arc::new(Ids::random(clock.clone()));
     let store = Store::open(&config.store.path, clock.clone(), ids.clone()).await?;
     let books = Books::new(config.mode, config.modes.clone());
+    let stamp = RunbookSet::stamp(&config.runbooks);
     let in_force = books
         .load(&config.runbooks, &store)
         .await
         .context("keeping the runbooks")?;
-    for problem in &in_force.problems {
-        tracing::warn!("runbook: {}", problem.render(false));
-    }
-    let metrics = Metrics::new(in_force.set.iter().map(|compiled| compiled.runbook.name.as_str()));
-    metrics.runbooks(in_force.set.len(), in_force.broken);
+    let metrics = Metrics::new();
+    reload::tell(&in_force, &metrics);
     let waiting = store.waiting_alerts().await.context("counting the inbox")?;
     metrics.inbox_alerts.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     Ok(Shared {
@@ -189,6 +204,7 @@ async fn open(config: &Config) -> anyhow::Result<Shared> {
         arrived: Arc::default(),
         wake: Arc::default(),
         draining: Draining::default(),
+        stamp,
     })
 }
 
@@ -240,15 +256,6 @@ fn unfolder(config: &Config, shared: &Shared) -> unfold::Unfolder {
 
 fn addresses(bound: &[std::net::SocketAddr]) -> String {
     bound.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// The configuration's word for what a token may do, in the listener's.
-fn permission(permission: Permission) -> http::Permission {
-    match permission {
-        Permission::Ingest => http::Permission::Ingest,
-        Permission::View => http::Permission::View,
-        Permission::Operate => http::Permission::Operate,
-    }
 }
 
 /// The moment so long before now.

@@ -22,6 +22,7 @@ pub use self::{
     quantity::Bytes,
     settings::{OTHER_VARIABLES, SETTINGS, Setting},
 };
+pub use crate::domain::permission::Permission;
 use crate::{domain::runbook::Mode, yaml::Diagnostic};
 
 /// What the service runs with.
@@ -95,17 +96,6 @@ pub struct Token {
     pub file: PathBuf,
     /// What the caller may do.
     pub permissions: BTreeSet<Permission>,
-}
-
-/// What a caller may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Permission {
-    /// Post alerts.
-    Ingest,
-    /// Read.
-    View,
-    /// Pause, cancel, approve.
-    Operate,
 }
 
 /// What is never touched.
@@ -215,20 +205,6 @@ impl Token {
         match text.trim() {
             "" => Err(io::Error::new(io::ErrorKind::InvalidData, "the file is empty")),
             secret => Ok(secret.to_owned()),
-        }
-    }
-}
-
-impl Permission {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ingest, Self::View, Self::Operate];
-
-    /// The word in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::View => "view",
-            Self::Operate => "operate",
         }
     }
 }

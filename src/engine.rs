@@ -6,12 +6,11 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use jiff::Timestamp;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -50,8 +49,8 @@ pub struct Engine {
     options: Arc<Options>,
     /// Told when there may be a run to claim.
     wake: Arc<Notify>,
-    /// When the loop last went round, in seconds since 1970, for `/livez`.
-    heartbeat: Arc<AtomicI64>,
+    /// When the loop last went round, in milliseconds of the clock that never jumps, for `/livez`.
+    heartbeat: Arc<AtomicU64>,
 }
 
 impl Engine {
@@ -69,7 +68,7 @@ impl Engine {
         options: Options,
         wake: Arc<Notify>,
     ) -> Self {
-        let heartbeat = Arc::new(AtomicI64::new(clock.now().as_second()));
+        let heartbeat = Arc::new(AtomicU64::new(millis(clock.monotonic())));
         Self {
             store,
             cluster,
@@ -82,16 +81,17 @@ impl Engine {
         }
     }
 
-    /// When the loop last went round.
-    pub fn heartbeat(&self) -> Timestamp {
-        Timestamp::from_second(self.heartbeat.load(Ordering::Relaxed)).unwrap_or(Timestamp::MIN)
+    /// How long ago the loop last went round.
+    pub fn silence(&self) -> Duration {
+        let beat = Duration::from_millis(self.heartbeat.load(Ordering::Relaxed));
+        self.clock.monotonic().saturating_sub(beat)
     }
 
     /// Works until `stop`, then finishes the turns that are under way.
     pub async fn run(&self, stop: CancellationToken) {
         let mut turns = JoinSet::new();
         while !stop.is_cancelled() {
-            self.heartbeat.store(self.clock.now().as_second(), Ordering::Relaxed);
+            self.heartbeat.store(millis(self.clock.monotonic()), Ordering::Relaxed);
             while let Some(ended) = turns.try_join_next() {
                 note(ended);
             }
@@ -145,6 +145,10 @@ impl Engine {
             }
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn note(ended: Result<(), tokio::task::JoinError>) {

@@ -47,7 +47,7 @@ mod unread;
 mod tests;
 
 pub use admin::{Admin, Part, PartState};
-pub use auth::{Permission, TokenError, TokenFile, Tokens};
+pub use auth::{TokenError, TokenFile, Tokens};
 pub use error::ApiError;
 
 use body::{Budget, Gate};

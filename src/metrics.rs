@@ -83,9 +83,15 @@ struct BuildInfo {
     version: &'static str,
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Metrics {
-    /// Metrics at zero, with a label set for each of these runbooks.
-    pub fn new<'a>(runbooks: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Metrics at zero.
+    pub fn new() -> Self {
         let mut registry = Registry::with_prefix("selfhealer");
         let metrics = Self {
             notifications: Family::default(),
@@ -104,7 +110,7 @@ impl Metrics {
             registry: Arc::default(),
         };
         metrics.register(&mut registry);
-        metrics.start_at_zero(runbooks);
+        metrics.start_at_zero();
         Self {
             registry: Arc::new(registry),
             ..metrics
@@ -167,7 +173,7 @@ impl Metrics {
         );
     }
 
-    fn start_at_zero<'a>(&self, runbooks: impl IntoIterator<Item = &'a str>) {
+    fn start_at_zero(&self) {
         for result in NOTIFICATION_RESULTS {
             drop(self.notifications.get_or_create(&vec![("result", result.to_owned())]));
         }
@@ -184,10 +190,12 @@ impl Metrics {
                 drop(self.steps.get_or_create(&labels));
             }
         }
-        for runbook in runbooks {
-            for outcome in Outcome::ALL {
-                drop(self.runs.get_or_create(&run_labels(runbook, *outcome)));
-            }
+    }
+
+    /// Lets a runbook's runs begin at zero.
+    pub fn known_runbook(&self, runbook: &str) {
+        for outcome in Outcome::ALL {
+            drop(self.runs.get_or_create(&run_labels(runbook, *outcome)));
         }
     }
 

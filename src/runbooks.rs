@@ -7,6 +7,8 @@ mod files;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -167,6 +169,20 @@ impl RunbookSet {
             problems,
             broken_files,
         }
+    }
+
+    /// A number that changes when these files do: their names, sizes and times, no file is read.
+    ///
+    /// Polled rather than watched: kubelet swaps a symbolic link, which a watch on the file does not survive.
+    pub fn stamp(paths: &[PathBuf]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for path in files::list(paths, &mut Vec::new()) {
+            let metadata = fs::metadata(&path).ok();
+            let time = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+            let real = fs::canonicalize(&path).ok();
+            (path, real, metadata.map(|metadata| metadata.len()), time).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// The runbooks that match, in the order in which they are tried.

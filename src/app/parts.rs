@@ -2,10 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Shared, permission};
+use super::Shared;
 use crate::{
     config::Config,
-    domain::next::after,
     engine::Engine,
     http::{Admin, Limits, Part, PartState, Public, TokenFile, Tokens},
     intake::accept::Inbox,
@@ -18,7 +17,7 @@ pub(super) fn public(config: &Config, shared: &Shared, inbox: Inbox) -> anyhow::
         .map(|token| TokenFile {
             name: token.name.clone(),
             file: token.file.clone(),
-            permissions: token.permissions.iter().copied().map(permission).collect(),
+            permissions: token.permissions.iter().copied().collect(),
         })
         .collect();
     let books = shared.books.clone();
@@ -41,14 +40,17 @@ pub(super) fn public(config: &Config, shared: &Shared, inbox: Inbox) -> anyhow::
 
 /// Live is that the engine goes round; ready is that posts can be committed. A refused runbook file is a warning.
 pub(super) fn admin(shared: &Shared, engine: &Engine, heartbeat: Duration) -> Admin {
-    let (engine, clock) = (engine.clone(), shared.clock.clone());
+    let engine = engine.clone();
     let alive = Part::new("engine", move || {
-        let (beat, now) = (engine.heartbeat(), clock.now());
+        let silence = engine.silence();
         async move {
-            if after(beat, heartbeat) >= now {
+            if silence < heartbeat {
                 PartState::Ok
             } else {
-                PartState::Failed(format!("the engine's loop has not gone round since {beat}"))
+                PartState::Failed(format!(
+                    "the engine's loop has not gone round for {} s",
+                    silence.as_secs()
+                ))
             }
         }
     });
@@ -69,7 +71,7 @@ pub(super) fn admin(shared: &Shared, engine: &Engine, heartbeat: Duration) -> Ad
             match in_force.broken {
                 0 => PartState::Ok,
                 broken => PartState::Warning(format!(
-                    "{broken} files are refused; what they last held runs in shadow: {}",
+                    "refused files: {broken}; what they last held runs in shadow: {}",
                     in_force
                         .problems
                         .iter()

@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::temporal::Pieces};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Label or annotation names and values, in the order of the names.
@@ -100,12 +100,19 @@ impl Serialize for Fingerprint {
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(|_| {
-            de::Error::custom(format_args!(
-                "time {text:?} is not RFC 3339 between the years -9999 and 9999"
-            ))
-        })
+        let parsed = text.parse().ok().or_else(|| last_day(&text));
+        parsed
+            .map(Self)
+            .ok_or_else(|| de::Error::custom(format_args!("time {text:?} is not RFC 3339")))
     }
+}
+
+/// The library's time ends some hours before the year 9999 does, and `9999-12-31T23:59:59Z` is what people write for
+/// "never".
+fn last_day(text: &str) -> Option<Timestamp> {
+    let pieces = Pieces::parse(text).ok()?;
+    let complete = pieces.time().is_some() && pieces.to_numeric_offset().is_some();
+    (complete && pieces.date().year() == 9999).then_some(Timestamp::MAX)
 }
 
 impl Fingerprint {

@@ -149,3 +149,308 @@ pub fn after(at: Timestamp, duration: Duration) -> Timestamp {
         .and_then(|duration| at.checked_add(duration).ok())
         .unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::{
+        journal::{Entry, Recorded},
+        run::{Binding, BoundAlert, EpisodeId, RunId},
+        runbook::{Guards, TargetTemplate, Text, Verify},
+        step::{Evict, Step, StepAction},
+        target::{ObjectRef, Root, Target},
+    };
+
+    const DEADLINE: i64 = 1800;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).expect("a valid second")
+    }
+
+    fn runbook(timeout: Option<u64>) -> Runbook {
+        let text = Text {
+            source: "x".to_owned(),
+            line: 1,
+            column: 1,
+        };
+        Runbook {
+            name: "r".to_owned(),
+            description: None,
+            priority: 0,
+            matchers: Vec::new(),
+            continue_matching: false,
+            target: TargetTemplate {
+                api_version: "v1".to_owned(),
+                kind: "Pod".to_owned(),
+                namespace: None,
+                name: text,
+            },
+            conditions: Vec::new(),
+            mode: Mode::Enforce,
+            guards: Guards::default(),
+            steps: vec![Step {
+                action: StepAction::Evict(Evict { limit: 1 }),
+                timeout: timeout.map(Duration::from_secs),
+            }],
+            verify: Verify {
+                within: Duration::from_secs(300),
+                stable_for: Duration::from_secs(30),
+                expect: Vec::new(),
+            },
+            deadline: Duration::from_secs(DEADLINE as u64),
+        }
+    }
+
+    fn run(mode: Mode) -> Run {
+        Run {
+            id: RunId(Uuid::from_u128(1)),
+            runbook: "r".to_owned(),
+            version: "v".to_owned(),
+            mode,
+            object: None,
+            opened_at: at(0),
+            deadline: at(DEADLINE),
+            attempt: 1,
+        }
+    }
+
+    fn target() -> Target {
+        let object = ObjectRef {
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            namespace: Some("shop".to_owned()),
+            name: "cart".to_owned(),
+        };
+        Target {
+            object,
+            uid: "u".to_owned(),
+        }
+    }
+
+    fn bound() -> Entry {
+        Entry::Bound(Binding {
+            alerts: vec![BoundAlert {
+                episode: EpisodeId(Uuid::from_u128(2)),
+                target: target(),
+            }],
+            root: Root(target().object),
+            workload: None,
+        })
+    }
+
+    fn intent() -> Intent {
+        Intent::Evict { target: target() }
+    }
+
+    fn started() -> Entry {
+        Entry::Started {
+            step: 0,
+            intent: intent(),
+            dry_run: false,
+            ready_after: None,
+        }
+    }
+
+    fn done() -> Entry {
+        Entry::Done {
+            step: 0,
+            result: serde_json::Value::Null,
+        }
+    }
+
+    fn step_done() -> Entry {
+        Entry::StepDone {
+            step: 0,
+            detail: String::new(),
+        }
+    }
+
+    fn refused(until: i64) -> Entry {
+        Entry::Refused {
+            step: 0,
+            reason: Reason::DisruptionBudget,
+            detail: "b".to_owned(),
+            until: at(until),
+        }
+    }
+
+    fn deferred(until: i64) -> Entry {
+        Entry::Deferred {
+            reason: Reason::Paused,
+            detail: "p".to_owned(),
+            until: at(until),
+        }
+    }
+
+    fn observed(healthy: Option<bool>) -> Entry {
+        Entry::Observed {
+            healthy,
+            detail: "seen".to_owned(),
+        }
+    }
+
+    /// What comes next after these entries, each with the second of its recording.
+    fn after_entries(mode: Mode, timeout: Option<u64>, entries: &[(i64, Entry)], now: i64) -> Next {
+        let journal: Vec<_> = entries
+            .iter()
+            .map(|(second, entry)| Recorded {
+                at: at(*second),
+                entry: entry.clone(),
+            })
+            .collect();
+        next(&run(mode), &runbook(timeout), &State::fold(&journal), at(10), at(now))
+    }
+
+    fn ends(next: Next) -> String {
+        match next {
+            Next::Finish(finish) => format!("{} {}", finish.outcome.as_str(), finish.reason),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_run_looks_first_then_lets_the_crowd_arrive_then_plans() {
+        let enforce = |entries: &[(i64, Entry)], now| after_entries(Mode::Enforce, None, entries, now);
+        assert_eq!(enforce(&[], 0), Next::Resolve);
+        assert_eq!(enforce(&[(0, bound())], 1), Next::Wait(at(10)));
+        assert_eq!(enforce(&[(0, bound())], 10), Next::Plan { step: 0 });
+        assert_eq!(enforce(&[(0, bound()), (10, deferred(20))], 15), Next::Wait(at(20)));
+        assert_eq!(enforce(&[(0, bound()), (10, deferred(20))], 20), Next::Plan { step: 0 });
+    }
+
+    #[test]
+    fn an_open_request_is_sent_again_and_after_the_deadline_only_looked_up() {
+        let entries = [(0, bound()), (10, started())];
+        let act = Next::Act {
+            intent: intent(),
+            dry_run: false,
+        };
+        assert_eq!(after_entries(Mode::Enforce, None, &entries, 11), act);
+        let unanswered = Entry::Unanswered {
+            step: 0,
+            detail: String::new(),
+        };
+        let entries = [(0, bound()), (10, started()), (12, unanswered)];
+        assert_eq!(after_entries(Mode::Enforce, None, &entries, 20), act);
+        assert_eq!(
+            after_entries(Mode::Enforce, None, &entries, DEADLINE),
+            Next::LookUp { intent: intent() }
+        );
+        assert_eq!(
+            after_entries(Mode::Enforce, Some(60), &entries, 70),
+            Next::LookUp { intent: intent() }
+        );
+    }
+
+    #[test]
+    fn a_refused_request_is_judged_anew_until_the_steps_time_is_over() {
+        let entries = [(0, bound()), (10, started()), (11, refused(16))];
+        let after = |timeout, now| after_entries(Mode::Enforce, timeout, &entries, now);
+        assert_eq!(after(None, 12), Next::Wait(at(16)));
+        assert_eq!(after(None, 16), Next::Plan { step: 0 });
+        assert_eq!(ends(after(None, DEADLINE)), "failed disruption_budget");
+        assert_eq!(after(Some(60), 69), Next::Plan { step: 0 });
+        assert_eq!(ends(after(Some(60), 70)), "failed disruption_budget");
+    }
+
+    #[test]
+    fn a_run_that_only_waited_is_suppressed_with_what_it_waited_for() {
+        let entries = [(0, bound()), (10, deferred(20))];
+        assert_eq!(
+            ends(after_entries(Mode::Enforce, None, &entries, DEADLINE)),
+            "suppressed paused"
+        );
+        assert_eq!(
+            ends(after_entries(Mode::Enforce, None, &[], DEADLINE)),
+            "suppressed deadline"
+        );
+    }
+
+    #[test]
+    fn what_only_looked_ends_without_verification() {
+        let would = Entry::WouldStart {
+            step: 0,
+            intent: intent(),
+        };
+        let entries = [(0, bound()), (10, would), (10, step_done())];
+        assert_eq!(
+            ends(after_entries(Mode::Shadow, None, &entries, 11)),
+            "suppressed shadow"
+        );
+        let dry = Entry::Started {
+            step: 0,
+            intent: intent(),
+            dry_run: true,
+            ready_after: None,
+        };
+        let entries = [(0, bound()), (10, dry), (10, done()), (10, step_done())];
+        assert_eq!(
+            ends(after_entries(Mode::DryRun, None, &entries, 11)),
+            "suppressed dry_run"
+        );
+    }
+
+    #[test]
+    fn a_failed_step_fails_the_run() {
+        let failed = Entry::StepFailed {
+            step: 0,
+            reason: Reason::Forbidden,
+            detail: "needs create".to_owned(),
+        };
+        let entries = [(0, bound()), (10, started()), (11, failed)];
+        assert_eq!(
+            ends(after_entries(Mode::Enforce, None, &entries, 12)),
+            "failed forbidden"
+        );
+    }
+
+    #[test]
+    fn verification_needs_health_without_a_break_and_ends_at_its_deadline() {
+        let verifying = [(0, bound()), (10, started()), (11, done()), (12, step_done())];
+        let until = Next::BeginVerify { until: at(20 + 300) };
+        assert_eq!(after_entries(Mode::Enforce, None, &verifying, 20), until);
+
+        let seen = |observations: &[(i64, Option<bool>)], now: i64| {
+            let mut entries = verifying.to_vec();
+            entries.push((20, Entry::Verifying { until: at(320) }));
+            entries.extend(
+                observations
+                    .iter()
+                    .map(|(second, healthy)| (*second, observed(*healthy))),
+            );
+            ends(after_entries(Mode::Enforce, None, &entries, now))
+        };
+        assert_eq!(seen(&[], 21), "Observe");
+        assert_eq!(seen(&[(21, Some(true))], 50), "Observe");
+        assert_eq!(seen(&[(21, Some(true))], 51), "succeeded healthy");
+        assert_eq!(
+            seen(&[(21, Some(true)), (30, Some(false)), (31, Some(true))], 60),
+            "Observe"
+        );
+        assert_eq!(
+            seen(&[(21, Some(true)), (30, Some(false)), (31, Some(true))], 61),
+            "succeeded healthy"
+        );
+        assert_eq!(seen(&[(21, Some(false))], 319), "Observe");
+        assert_eq!(seen(&[(21, Some(false))], 320), "failed not_healthy");
+        assert_eq!(seen(&[(21, Some(false)), (30, None)], 320), "inconclusive not_seen");
+        assert_eq!(seen(&[], 320), "inconclusive not_seen");
+        assert_eq!(
+            seen(&[(21, Some(false)), (310, Some(true))], 330),
+            "Observe",
+            "it is given time to prove it"
+        );
+        assert_eq!(seen(&[(21, Some(false)), (310, Some(true))], 340), "succeeded healthy");
+    }
+
+    #[test]
+    fn what_has_ended_stays_so() {
+        let finished = Entry::Finished(Finish::new(Outcome::Canceled, Reason::Canceled, ""));
+        assert_eq!(
+            after_entries(Mode::Enforce, None, &[(0, bound()), (1, finished)], 5000),
+            Next::Over
+        );
+    }
+}

@@ -22,10 +22,11 @@ use actix_web::{
 
 use super::{
     ApiError, Public, Service,
-    auth::{Holder, Permission},
+    auth::Holder,
     body::{Body, Gate},
     fields::Fields,
 };
+use crate::domain::permission::Permission;
 
 /// What a handler needs of its caller.
 pub(super) trait Needs {

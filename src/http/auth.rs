@@ -4,7 +4,6 @@
 //! again when they are used, at most once a second; there is no watch that could miss the swap.
 
 use std::{
-    fmt,
     fs::File,
     io::{self, Read},
     path::PathBuf,
@@ -14,28 +13,15 @@ use std::{
     },
 };
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-use crate::clock::Clock;
+use crate::{clock::Clock, domain::permission::Permission};
 
 /// Files are looked at again after so many milliseconds, when they are used.
 const LOOK_AGAIN: u64 = 1000;
 /// A file that is larger is not a token.
 const LARGEST: u64 = 64 * 1024;
-
-/// What a token may be used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Permission {
-    /// Post to `/alertmanager`.
-    Ingest,
-    /// Read alerts, runs, runbooks and pauses.
-    View,
-    /// Order cancels and pauses.
-    Operate,
-}
 
 /// A token as it is configured.
 #[derive(Clone, Debug)]
@@ -86,26 +72,6 @@ pub(super) struct Holder {
     pub(super) name: String,
     /// What it may be used for.
     pub(super) permissions: Vec<Permission>,
-}
-
-impl Permission {
-    /// All of them.
-    pub const ALL: &[Self] = &[Self::Ingest, Self::View, Self::Operate];
-
-    /// The word in configuration, API and docs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::View => "view",
-            Self::Operate => "operate",
-        }
-    }
-}
-
-impl fmt::Display for Permission {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 impl Tokens {
@@ -292,7 +258,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a");
         fs::write(&file, "same").unwrap();
-        let files = vec![token("one", &file, &[]), token("two", &file, Permission::ALL)];
+        let files = vec![token("one", &file, &[]), token("two", &file, &Permission::ALL)];
         let tokens = Tokens::open(files, Arc::new(Hand::default())).unwrap();
         assert_eq!(name(&tokens, "same").unwrap(), "one");
     }

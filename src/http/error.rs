@@ -7,8 +7,8 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use super::auth::Permission;
 use crate::{
+    domain::permission::Permission,
     intake::accept::AcceptError,
     store::{OrderError, StoreError},
 };

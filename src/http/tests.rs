@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::domain::permission::Permission;
 use crate::{clock::SystemClock, ids::Ids, intake::accept::inbox};
 
 mod admin;
@@ -98,7 +99,7 @@ impl World {
         let store = Store::open(&folder.path().join("db"), clock.clone(), ids.clone())
             .await
             .unwrap();
-        let metrics = Metrics::new([]);
+        let metrics = Metrics::new();
         let waiting = Arc::new(AtomicU64::new(0));
         let arrived = Arc::new(Notify::new());
         let (inbox, writer) = inbox(

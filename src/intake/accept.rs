@@ -60,6 +60,14 @@ pub struct Writer {
     metrics: Metrics,
 }
 
+/// Posts that are committed together, and those who wait for it. Dropped unanswered, it answers [`AcceptError::Closing`].
+#[derive(Default)]
+pub struct Batch {
+    /// The posts.
+    pub posts: Vec<NewPost>,
+    answers: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
 struct Waiting {
     post: NewPost,
     answer: oneshot::Sender<Result<(), String>>,
@@ -130,43 +138,58 @@ impl Inbox {
 impl Writer {
     /// Commits what waits until nobody can send any more.
     pub async fn run(mut self) {
-        while let Some(first) = self.queue.recv().await {
-            let batch = self.batch(first);
-            let (posts, answers): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|waiting| (waiting.post, waiting.answer)).unzip();
-            let alerts: u64 = posts.iter().map(|post| u64::from(post.alerts)).sum();
+        while let Some(batch) = self.next().await {
             crash_point(CrashPoint::AcceptBeforeCommit);
-            let committed = self.store.append(&posts).await;
+            let committed = self.store.append(&batch.posts).await;
             if committed.is_ok() {
-                let before = self.waiting.fetch_add(alerts, Ordering::Relaxed);
-                self.metrics
-                    .inbox_alerts
-                    .set(i64::try_from(before + alerts).unwrap_or(i64::MAX));
+                self.enter(batch.posts.iter().map(|post| u64::from(post.alerts)).sum());
             }
-            for answer in answers {
-                // A caller that hung up will send again; the post is kept all the same.
-                let _ = answer.send(committed.as_ref().copied().map_err(StoreError::to_string));
-            }
+            let posts = batch.posts.len();
+            batch.answer(committed.as_ref().copied());
             match &committed {
                 Ok(()) => self.arrived.notify_one(),
                 Err(error) => tracing::error!(
                     reason = error.reason(),
                     error = %error,
-                    posts = posts.len(),
+                    posts,
                     "posts could not be committed; Alertmanager is told to send them again"
                 ),
             }
         }
     }
 
-    fn batch(&mut self, first: Waiting) -> Vec<Waiting> {
-        let mut bytes = first.post.body.len();
-        let mut batch = vec![first];
-        while batch.len() < BATCH_POSTS && bytes < BATCH_BYTES {
+    /// The posts that wait now, at least one; `None` when nobody can send any more.
+    pub async fn next(&mut self) -> Option<Batch> {
+        let mut batch = Batch::default();
+        let mut bytes = batch.take(self.queue.recv().await?);
+        while batch.posts.len() < BATCH_POSTS && bytes < BATCH_BYTES {
             let Ok(waiting) = self.queue.try_recv() else { break };
-            bytes += waiting.post.body.len();
-            batch.push(waiting);
+            bytes += batch.take(waiting);
         }
-        batch
+        Some(batch)
+    }
+
+    /// So many alerts are in the inbox now.
+    fn enter(&self, alerts: u64) {
+        let before = self.waiting.fetch_add(alerts, Ordering::Relaxed);
+        self.metrics
+            .inbox_alerts
+            .set(i64::try_from(before + alerts).unwrap_or(i64::MAX));
+    }
+}
+
+impl Batch {
+    /// Tells everybody who waits. A caller that hung up will send again; the post is kept all the same.
+    pub fn answer(self, committed: Result<(), &StoreError>) {
+        for answer in self.answers {
+            let _ = answer.send(committed.map_err(StoreError::to_string));
+        }
+    }
+
+    fn take(&mut self, waiting: Waiting) -> usize {
+        let bytes = waiting.post.body.len();
+        self.posts.push(waiting.post);
+        self.answers.push(waiting.answer);
+        bytes
     }
 }

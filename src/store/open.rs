@@ -58,9 +58,14 @@ impl Store {
         self.writer.close().await;
     }
 
-    /// Whether the database answers, for `/readyz`.
+    /// Whether a post could be committed now, for `/readyz`: by committing something.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        let mut tx = self.begin().await?;
+        sqlx::query("UPDATE identity SET pinged_at = $1")
+            .bind(micros(self.now()))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
         Ok(())
     }
 
@@ -75,7 +80,7 @@ impl Store {
     async fn take_over(&self) -> Result<(), StoreError> {
         let now = micros(self.now());
         let mut tx = self.begin().await?;
-        sqlx::query("INSERT INTO identity (id, created_at) SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM identity)")
+        sqlx::query("INSERT INTO identity (id, created_at, pinged_at) SELECT $1, $2, $2 WHERE NOT EXISTS (SELECT 1 FROM identity)")
             .bind(self.ids.next().to_string())
             .bind(now)
             .execute(&mut *tx)

@@ -92,8 +92,8 @@ impl Store {
             name: name.to_owned(),
             who: pause.who.clone(),
             why: pause.why.clone(),
-            created_at: now,
-            until: pause.until,
+            created_at: moment(micros(now)),
+            until: pause.until.map(|until| moment(micros(until))),
         };
         let mut tx = self.begin().await?;
         sqlx::query(

@@ -1,10 +1,12 @@
 //! What the API shows: pages of alerts and runs, newest first, and a run with its journal.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Row, any::AnyRow};
 
-use super::{Store, StoreError, moment, runs::labels};
+use super::{Store, StoreError, bulk, moment, runs::labels};
 use crate::domain::{alert::Labels, journal::Recorded, run::RunId, target::ObjectRef};
 
 /// Some items, and where the next ones begin.
@@ -176,9 +178,7 @@ impl Store {
             .await?;
         let mut items = rows.iter().map(alert_view).collect::<Result<Vec<_>, _>>()?;
         let next_cursor = cut(&mut items, limit, |item| &item.id);
-        for item in &mut items {
-            item.runs = self.runs_of(&item.id).await?;
-        }
+        self.add_runs(&mut items).await?;
         Ok(Page { items, next_cursor })
     }
 
@@ -263,14 +263,27 @@ impl Store {
             .collect()
     }
 
-    async fn runs_of(&self, episode: &str) -> Result<Vec<String>, StoreError> {
-        sqlx::query("SELECT run_id FROM run_alerts WHERE episode_id = $1 ORDER BY run_id")
-            .bind(episode.to_owned())
-            .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(|row| Ok(row.try_get(0)?))
-            .collect()
+    /// Tells each episode which runs hold it.
+    async fn add_runs(&self, items: &mut [AlertView]) -> Result<(), StoreError> {
+        let ids: Vec<String> = items.iter().map(|item| item.id.clone()).collect();
+        let mut runs: HashMap<String, Vec<String>> = HashMap::new();
+        let mut reader = self.readers.acquire().await?;
+        bulk::select(
+            &mut reader,
+            "SELECT episode_id, run_id FROM run_alerts WHERE episode_id IN",
+            "ORDER BY run_id",
+            &ids,
+            |query, id| query.bind(id.clone()),
+            |row| {
+                runs.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
+                Ok(())
+            },
+        )
+        .await?;
+        for item in items {
+            item.runs = runs.remove(&item.id).unwrap_or_default();
+        }
+        Ok(())
     }
 }
 

@@ -11,29 +11,20 @@ use crate::{
 };
 
 /// The kinds of a run's audit rows, read from the file of a process that has ended.
-pub fn audit_kinds(installation: &Installation, run: &str) -> Vec<String> {
+pub async fn audit_kinds(installation: &Installation, run: &str) -> Vec<String> {
     let url = format!("sqlite://{}", installation.database.display());
-    let run = run.to_owned();
-    let read = async move {
-        let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        let rows = sqlx::query("SELECT kind FROM audit WHERE run_id = $1 ORDER BY id")
-            .bind(run)
-            .fetch_all(&mut connection)
-            .await
-            .unwrap();
-        rows.iter().map(|row| row.get(0)).collect()
-    };
-    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(read))
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let rows = sqlx::query("SELECT kind FROM audit WHERE run_id = $1 ORDER BY id")
+        .bind(run.to_owned())
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// As Alertmanager does: again until it was acknowledged.
+/// Whether a post was acknowledged; as Alertmanager, the caller sends again what was not.
 async fn insist(service: &Service, body: &serde_json::Value) -> bool {
-    let sent = reqwest::Client::new()
-        .post(format!("{}/alertmanager", service.url))
-        .json(body)
-        .send()
-        .await;
-    sent.is_ok_and(|answer| answer.status() == 202)
+    service.post_quietly("/alertmanager", body).await == Some(202)
 }
 
 async fn survives(point: CrashPoint) {
@@ -82,7 +73,7 @@ async fn survives(point: CrashPoint) {
     drop(service);
     let id = run["id"].as_str().unwrap();
     assert_eq!(
-        audit_kinds(&installation, id),
+        audit_kinds(&installation, id).await,
         ["intent", "result"],
         "{point:?}\n{metrics}"
     );

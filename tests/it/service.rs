@@ -20,8 +20,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A configuration and a database.
 pub struct Installation {
-    /// Goes with the installation.
-    _folder: TempDir,
+    folder: TempDir,
     pub database: PathBuf,
     config: PathBuf,
 }
@@ -66,10 +65,14 @@ impl Installation {
         );
         std::fs::write(&config, text).unwrap();
         Self {
-            _folder: folder,
+            folder,
             database,
             config,
         }
+    }
+
+    pub fn write_runbook(&self, index: usize, text: &str) {
+        std::fs::write(self.folder.path().join(format!("runbooks/{index}.yaml")), text).unwrap();
     }
 
     pub fn command(&self) -> Command {
@@ -177,6 +180,12 @@ impl Service {
             .send()
             .await
             .unwrap()
+    }
+
+    /// A post that may meet a process that dies.
+    pub async fn post_quietly(&self, path: &str, body: &Value) -> Option<u16> {
+        let sent = self.client.post(format!("{}{path}", self.url)).json(body).send().await;
+        sent.ok().map(|answer| answer.status().as_u16())
     }
 
     pub async fn delete(&self, path: &str) -> reqwest::Response {

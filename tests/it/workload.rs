@@ -34,12 +34,16 @@ pub struct World {
 impl World {
     /// A namespace of its own, and the rights of `deploy/rbac.yaml` for the user `selfhealer`.
     pub async fn new(name: &str) -> Self {
+        Self::on(ControlPlane::shared().await.unwrap(), name).await
+    }
+
+    /// The same on another control plane.
+    pub async fn on(plane: &'static ControlPlane, name: &str) -> Self {
         static TRUST: Once = Once::new();
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         TRUST.call_once(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
-        let plane = ControlPlane::shared().await.unwrap();
         let namespace = format!("{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         plane.create_namespace(&namespace).await.unwrap();
         let world = Self {

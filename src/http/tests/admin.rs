@@ -7,7 +7,7 @@ fn admin(ready: Vec<Part>) -> Admin {
     Admin {
         live: vec![Part::new("engine", || async { PartState::Ok })],
         ready,
-        metrics: Metrics::new([]),
+        metrics: Metrics::new(),
         draining: Draining::default(),
     }
 }

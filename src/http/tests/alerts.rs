@@ -315,7 +315,7 @@ fn each_refusal_has_its_counter() {
     let refusals = [
         ApiError::Malformed(String::new()),
         ApiError::Unauthenticated,
-        ApiError::Forbidden(Permission::Ingest),
+        ApiError::Forbidden(crate::domain::permission::Permission::Ingest),
         ApiError::WebPage,
         ApiError::TooLarge(1),
         ApiError::TooSlow,

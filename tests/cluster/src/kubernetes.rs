@@ -1,6 +1,7 @@
 //! The command lines of the control plane's programs.
 //!
-//! Timings are those of a cluster in a hurry: a node that stops answering is found in seconds, tolerations end after two.
+//! Timings are those of a cluster in a hurry: tolerations end after two seconds, and so on. Only
+//! heartbeats have the time of a real cluster, since on a busy machine a late one would look like a dead node.
 //! Client rate limits are raised so that no test waits for a budget meant for production.
 
 use std::{path::Path, process::Command};
@@ -121,7 +122,12 @@ pub(crate) fn controller_manager(path: &Path, group: &Group, port: u16) -> Comma
         // Without it every controller acts as the manager itself, which may do nearly nothing.
         .arg("--use-service-account-credentials=true")
         .args(["--node-monitor-period", "500ms"])
-        .args(["--node-monitor-grace-period", "4s", "--node-startup-grace-period", "4s"])
+        .args([
+            "--node-monitor-grace-period",
+            "40s",
+            "--node-startup-grace-period",
+            "40s",
+        ])
         // By default one node in ten seconds is emptied, and none in a zone that is mostly down.
         .args(["--node-eviction-rate", "100", "--secondary-node-eviction-rate", "100"])
         .args(["--unhealthy-zone-threshold", "1"])
@@ -156,7 +162,7 @@ pub(crate) fn kwok(path: &Path, group: &Group, stages: &Path, port: u16) -> Comm
             "--manage-nodes-with-label-selector",
             &format!("{label}={value}"),
         ])
-        .args(["--node-lease-duration-seconds", "3"])
+        .args(["--node-lease-duration-seconds", "20"])
         .args(["--node-ip", "127.0.0.1", &format!("--node-port={port}")])
         .arg(format!("--server-address=127.0.0.1:{port}"))
         .arg("--enable-crds=Logs,ClusterLogs");

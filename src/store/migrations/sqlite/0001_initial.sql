@@ -4,7 +4,8 @@
 -- Which database this is, whatever file or host it is restored to.
 CREATE TABLE identity (
     id TEXT NOT NULL PRIMARY KEY,
-    created_at BIGINT NOT NULL
+    created_at BIGINT NOT NULL,
+    pinged_at BIGINT NOT NULL -- written by /readyz, to see that a commit is possible
 );
 
 -- The inbox: posts as received. `body` stands last, so that changing `state` does not rewrite it.

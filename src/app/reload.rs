@@ -1,0 +1,71 @@
+//! Runbooks are read again when their files change. Other settings need a restart.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    books::{Books, InForce},
+    clock::Clock,
+    metrics::Metrics,
+    runbooks::RunbookSet,
+    store::Store,
+};
+
+/// How often the files are looked at; kubelet itself needs about a minute to bring a changed ConfigMap.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// What reloading touches.
+pub(super) struct Reload {
+    pub paths: Vec<PathBuf>,
+    pub books: Books,
+    pub store: Store,
+    pub metrics: Metrics,
+    pub clock: Arc<dyn Clock>,
+    /// The stamp of the files as they were read at the start.
+    pub stamp: u64,
+}
+
+impl Reload {
+    pub async fn run(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.clock.sleep(EVERY) => {}
+            }
+            let stamp = RunbookSet::stamp(&self.paths);
+            if stamp == self.stamp {
+                continue;
+            }
+            match self.books.load(&self.paths, &self.store).await {
+                Ok(in_force) => {
+                    self.stamp = stamp;
+                    tell(&in_force, &self.metrics);
+                    tracing::info!(
+                        loaded = in_force.set.len(),
+                        broken = in_force.broken,
+                        "the runbooks were read again"
+                    );
+                }
+                Err(error) => {
+                    tracing::error!(
+                        reason = error.reason(),
+                        error = %error,
+                        "the changed runbooks could not be kept; the old ones stay"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Log and metrics of what was read.
+pub(super) fn tell(in_force: &InForce, metrics: &Metrics) {
+    for problem in &in_force.problems {
+        tracing::warn!("runbook: {}", problem.render(false));
+    }
+    metrics.runbooks(in_force.set.len(), in_force.broken);
+    for compiled in in_force.set.iter() {
+        metrics.known_runbook(&compiled.runbook.name);
+    }
+}
