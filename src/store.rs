@@ -69,3 +69,6 @@ fn micros(at: Timestamp) -> i64 {
 fn moment(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
 }
+
+#[cfg(test)]
+mod tests;

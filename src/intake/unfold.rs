@@ -198,3 +198,6 @@ impl Unfolder {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,441 @@
+//! The promises of the store that no single function shows, on a real database with a clock of the test's own.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    domain::{
+        alert::Fingerprint,
+        episode::{Closed, Latest},
+        guard::Ledger,
+        journal::{Entry, Intent},
+        reason::Reason,
+        run::{Binding, BoundAlert, EpisodeId, Finish, Lane, Outcome, Phase, Run, RunId},
+        runbook::{Guards, Mode},
+        target::{ObjectRef, Root, Target},
+    },
+    ids::Ids,
+};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+/// A clock that stands until it is moved.
+struct Still(Mutex<Timestamp>);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(futures::future::pending())
+    }
+}
+
+struct World {
+    folder: TempDir,
+    clock: Arc<Still>,
+    ids: Arc<Ids>,
+    store: Store,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Still(Mutex::new(Timestamp::from_second(1_700_000_000).unwrap())));
+        let ids = Arc::new(Ids::seeded(clock.clone(), [7; 32]));
+        let store = Store::open(&folder.path().join("db"), clock.clone(), ids.clone())
+            .await
+            .unwrap();
+        Self {
+            folder,
+            clock,
+            ids,
+            store,
+        }
+    }
+
+    fn pass(&self, seconds: u64) {
+        let mut now = self.clock.0.lock().unwrap();
+        *now += Duration::from_secs(seconds);
+    }
+
+    /// A run of a pod with an episode of its own.
+    async fn open_run(&self, pod: &str, mode: Mode) -> (RunId, EpisodeId) {
+        let (run, episode) = (self.ids.run(), self.ids.episode());
+        let now = self.clock.now();
+        let unfolded = Unfolded {
+            episodes: vec![NewEpisode {
+                id: episode,
+                fingerprint: Fingerprint(episode.0.as_u64_pair().1),
+                latest: Latest {
+                    started: now,
+                    closed: None,
+                },
+                is_latest: true,
+                first_seen: now,
+                last_seen: now,
+                reason: None,
+                labels: Default::default(),
+                annotations: Default::default(),
+                generator_url: String::new(),
+            }],
+            runs: vec![NewRun {
+                run: Run {
+                    id: run,
+                    runbook: "r".to_owned(),
+                    version: "v".to_owned(),
+                    mode,
+                    object: Some(object("Pod", pod)),
+                    opened_at: now,
+                    deadline: now + Duration::from_secs(1800),
+                    attempt: 1,
+                },
+                lane: Lane::of(mode, "r"),
+                object_key: Some(pod.to_owned()),
+                settled: now,
+                finish: None,
+            }],
+            attached: vec![(run, episode)],
+            ..Unfolded::default()
+        };
+        self.store.unfold(&[], &[], |_| unfolded).await.unwrap();
+        (run, episode)
+    }
+
+    /// Claims the one run that is due.
+    async fn claim(&self) -> Claimed {
+        let claims = self.store.claim("me", LEASE, 10).await.unwrap();
+        assert_eq!(claims.len(), 1, "one run is due");
+        self.store.load(&claims[0]).await.unwrap()
+    }
+
+    /// Judges with an answer of the test's own, and tells what the ledger said.
+    async fn judge(
+        &self,
+        claimed: &Claimed,
+        seen: usize,
+        bound: &Binding,
+        change: Change,
+    ) -> (Result<Judged, CommitError>, Option<Ledger>) {
+        let mut told = None;
+        let unsaved = (seen == 0).then_some(bound);
+        let guards = Guards::default();
+        let judged = self
+            .store
+            .judge(claimed, seen, unsaved, bound, &guards, |ledger| {
+                told = Some(ledger.clone());
+                change
+            })
+            .await;
+        (judged, told)
+    }
+
+    async fn resolve(&self, episode: EpisodeId) {
+        let now = self.clock.now();
+        let closed = Some(Closed { ended: now, told: now });
+        let seen = SeenEpisode {
+            id: episode,
+            latest: Latest { started: now, closed },
+            last_seen: now,
+            reason: None,
+        };
+        let unfolded = Unfolded {
+            seen: vec![seen],
+            ..Unfolded::default()
+        };
+        self.store.unfold(&[], &[], |_| unfolded).await.unwrap();
+    }
+}
+
+fn object(kind: &str, name: &str) -> ObjectRef {
+    ObjectRef {
+        api_version: "v1".to_owned(),
+        kind: kind.to_owned(),
+        namespace: Some("shop".to_owned()),
+        name: name.to_owned(),
+    }
+}
+
+fn target(pod: &str) -> Target {
+    Target {
+        object: object("Pod", pod),
+        uid: format!("uid-{pod}"),
+    }
+}
+
+fn binding(episode: EpisodeId, pod: &str) -> Binding {
+    Binding {
+        alerts: vec![BoundAlert {
+            episode,
+            target: target(pod),
+        }],
+        root: Root(object("Deployment", "cart")),
+        workload: None,
+    }
+}
+
+fn started(pod: &str) -> Entry {
+    let intent = Intent::Evict { target: target(pod) };
+    Entry::Started {
+        step: 0,
+        intent,
+        dry_run: false,
+        ready_after: None,
+    }
+}
+
+fn change(entries: Vec<Entry>, phase: Phase) -> Change {
+    Change {
+        entries,
+        phase,
+        due_at: None,
+        audit: Vec::new(),
+    }
+}
+
+fn finished(outcome: Outcome, reason: Reason) -> Entry {
+    Entry::Finished(Finish::new(outcome, reason, ""))
+}
+
+#[tokio::test]
+async fn a_run_is_claimed_by_one_at_a_time_and_again_when_the_lease_has_run_out() {
+    let world = World::new().await;
+    world.open_run("a", Mode::Enforce).await;
+    let first = world.claim().await;
+    assert!(world.store.claim("other", LEASE, 10).await.unwrap().is_empty());
+    world.pass(31);
+    let second = world.claim().await;
+    assert_eq!(second.claim.epoch, first.claim.epoch + 1);
+    // The first holder writes late: nothing of it is kept.
+    let late = change(vec![finished(Outcome::Failed, Reason::Deadline)], Phase::Finished);
+    let written = world.store.record(&first.claim, &first.lane, "r", 0, &late).await;
+    assert!(matches!(written, Err(CommitError::LeaseLost)), "{written:?}");
+    assert_eq!(
+        world.store.run(first.run.id).await.unwrap().unwrap().run.phase,
+        "pending"
+    );
+}
+
+#[tokio::test]
+async fn every_commit_renews_the_lease() {
+    let world = World::new().await;
+    let (_, episode) = world.open_run("a", Mode::Enforce).await;
+    let claimed = world.claim().await;
+    world.pass(20);
+    let bound = change(vec![Entry::Bound(binding(episode, "a"))], Phase::Pending);
+    world
+        .store
+        .record(&claimed.claim, &claimed.lane, "r", 0, &bound)
+        .await
+        .unwrap();
+    world.pass(20);
+    assert!(world.store.claim("other", LEASE, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn alerts_of_a_sibling_join_a_run_that_has_not_acted_and_its_turn_starts_over() {
+    let world = World::new().await;
+    let (one, first) = world.open_run("a", Mode::Enforce).await;
+    let claimed = world.claim().await;
+    let bound = change(vec![Entry::Bound(binding(first, "a"))], Phase::Pending);
+    world.judge(&claimed, 0, &binding(first, "a"), bound).await.0.unwrap();
+
+    let (two, second) = world.open_run("b", Mode::Enforce).await;
+    let sibling = world.claim().await;
+    let bound = change(vec![Entry::Bound(binding(second, "b"))], Phase::Pending);
+    let (judged, _) = world.judge(&sibling, 0, &binding(second, "b"), bound).await;
+    assert!(
+        matches!(judged, Ok(Judged::Merged { into }) if into == one),
+        "{judged:?}"
+    );
+
+    // Whoever decided without the new alert must decide again.
+    let start = change(vec![started("a")], Phase::Running);
+    let (judged, _) = world.judge(&claimed, 1, &binding(first, "a"), start).await;
+    assert!(matches!(judged, Err(CommitError::Stale)), "{judged:?}");
+    let detail = world.store.run(one).await.unwrap().unwrap();
+    assert_eq!(detail.alerts.len(), 2);
+    let ended = world.store.run(two).await.unwrap().unwrap();
+    assert_eq!(ended.run.reason.as_deref(), Some("merged"));
+    assert!(ended.alerts.is_empty());
+}
+
+#[tokio::test]
+async fn after_a_start_siblings_wait_and_what_acted_is_counted() {
+    let world = World::new().await;
+    let (one, first) = world.open_run("a", Mode::Enforce).await;
+    let claimed = world.claim().await;
+    let start = change(vec![Entry::Bound(binding(first, "a")), started("a")], Phase::Running);
+    world.judge(&claimed, 0, &binding(first, "a"), start).await.0.unwrap();
+
+    let (two, second) = world.open_run("b", Mode::Enforce).await;
+    let sibling = world.claim().await;
+    let wait = change(vec![Entry::Bound(binding(second, "b"))], Phase::Pending);
+    let (judged, ledger) = world.judge(&sibling, 0, &binding(second, "b"), wait).await;
+    assert!(matches!(judged, Ok(Judged::Committed(_))), "{judged:?}");
+    let ledger = ledger.unwrap();
+    assert_eq!(ledger.busy, Some(one));
+    assert_eq!(ledger.attempts.len(), 1, "the other run has acted on the same root");
+    assert!(ledger.attempts[0].at >= ledger.incident, "in the same incident");
+    assert_ne!(one, two);
+}
+
+#[tokio::test]
+async fn an_incident_ends_when_the_root_was_quiet_for_long_enough() {
+    for (quiet_for, attempts_in_incident) in [(59 * 60, 1), (61 * 60, 0)] {
+        let world = World::new().await;
+        let (_, first) = world.open_run("a", Mode::Enforce).await;
+        let claimed = world.claim().await;
+        let entries = vec![
+            Entry::Bound(binding(first, "a")),
+            started("a"),
+            finished(Outcome::Succeeded, Reason::Healthy),
+        ];
+        world
+            .judge(&claimed, 0, &binding(first, "a"), change(entries, Phase::Finished))
+            .await
+            .0
+            .unwrap();
+        world.pass(60);
+        world.resolve(first).await;
+        world.pass(quiet_for);
+        let (_, second) = world.open_run("b", Mode::Enforce).await;
+        let next = world.claim().await;
+        let bound = change(vec![Entry::Bound(binding(second, "b"))], Phase::Pending);
+        let ledger = world.judge(&next, 0, &binding(second, "b"), bound).await.1.unwrap();
+        let counted = ledger
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.at >= ledger.incident)
+            .count();
+        assert_eq!(counted, attempts_in_incident, "quiet for {quiet_for} s");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_shadow_takes_no_lock_and_counts_apart() {
+    let world = World::new().await;
+    let (_, first) = world.open_run("a", Mode::Shadow).await;
+    let claimed = world.claim().await;
+    let intent = Intent::Evict { target: target("a") };
+    let entries = vec![Entry::Bound(binding(first, "a")), Entry::WouldStart { step: 0, intent }];
+    world
+        .judge(&claimed, 0, &binding(first, "a"), change(entries, Phase::Running))
+        .await
+        .0
+        .unwrap();
+
+    let (_, second) = world.open_run("b", Mode::Enforce).await;
+    let acting = world.claim().await;
+    let bound = change(vec![Entry::Bound(binding(second, "b"))], Phase::Pending);
+    let (judged, ledger) = world.judge(&acting, 0, &binding(second, "b"), bound).await;
+    assert!(
+        matches!(judged, Ok(Judged::Committed(_))),
+        "not merged into a run that only looks: {judged:?}"
+    );
+    let ledger = ledger.unwrap();
+    assert_eq!((ledger.busy, ledger.attempts.len()), (None, 0));
+}
+
+#[tokio::test]
+async fn a_restart_frees_what_was_claimed() {
+    let world = World::new().await;
+    world.open_run("a", Mode::Enforce).await;
+    let first = world.claim().await;
+    let path = world.folder.path().join("db");
+    let second = Store::open(&path, world.clock.clone(), world.ids.clone()).await;
+    assert!(
+        matches!(second, Err(OpenError::InUse { .. })),
+        "while the first one lives"
+    );
+    world.store.close().await;
+    let World {
+        folder: _folder,
+        clock,
+        ids,
+        store,
+    } = world;
+    drop(store);
+    let store = Store::open(&path, clock, ids).await.unwrap();
+    let again = store.claim("next", LEASE, 10).await.unwrap();
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].epoch, first.claim.epoch + 1);
+}
+
+#[tokio::test]
+async fn an_entry_of_a_newer_program_stops_that_run_and_no_other() {
+    let world = World::new().await;
+    let (run, _) = world.open_run("a", Mode::Enforce).await;
+    let mut tx = world.store.begin().await.unwrap();
+    sqlx::query("INSERT INTO journal (run_id, n, at, v, kind, data) VALUES ($1, 0, 0, 2, 'teleported', '{}')")
+        .bind(run.to_string())
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let unknown = world.claim().await.journal.unwrap_err();
+    assert_eq!((unknown.version, unknown.kind.as_str()), (2, "teleported"));
+    world.open_run("b", Mode::Enforce).await;
+    assert!(world.claim().await.journal.is_ok());
+}
+
+#[tokio::test]
+async fn retention_takes_what_has_ended_and_nothing_else() {
+    let world = World::new().await;
+    let (ended, first) = world.open_run("a", Mode::Enforce).await;
+    let claimed = world.claim().await;
+    let entries = vec![
+        Entry::Bound(binding(first, "a")),
+        finished(Outcome::Suppressed, Reason::TargetGone),
+    ];
+    world
+        .judge(&claimed, 0, &binding(first, "a"), change(entries, Phase::Finished))
+        .await
+        .0
+        .unwrap();
+    world.resolve(first).await;
+    let (open, _) = world.open_run("b", Mode::Enforce).await;
+    world.pass(100);
+    let now = world.clock.now();
+    while world.store.let_go(now, now).await.unwrap() > 0 {}
+    assert!(world.store.run(ended).await.unwrap().is_none());
+    assert!(world.store.run(open).await.unwrap().is_some());
+    let alerts = world.store.alerts(None, None, None, 100).await.unwrap();
+    assert_eq!(alerts.items.len(), 1, "the open one's");
+}
+
+#[tokio::test]
+async fn the_audit_log_is_a_chain() {
+    let world = World::new().await;
+    for why in ["one", "two"] {
+        let pause = NewPause {
+            scope: PauseScope::All,
+            who: "ann".to_owned(),
+            source: "127.0.0.1".to_owned(),
+            why: why.to_owned(),
+            until: None,
+        };
+        world.store.pause(&pause).await.unwrap();
+    }
+    let rows = sqlx::query("SELECT previous, hash FROM audit ORDER BY id")
+        .fetch_all(&world.store.readers)
+        .await
+        .unwrap();
+    let column = |row: usize, column: usize| sqlx::Row::get::<String, _>(&rows[row], column);
+    assert_eq!(column(0, 0), "");
+    assert_eq!(column(1, 0), column(0, 1));
+    assert_ne!(column(1, 1), column(0, 1));
+}
