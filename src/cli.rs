@@ -21,6 +21,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service
+    ///
+    /// Takes Alertmanager's webhook and people's requests on `listen`, shows /livez, /readyz and /metrics on
+    /// `adminListen`, and acts through the Kubernetes API. SIGTERM or ctrl-c finishes what is under way and ends; a
+    /// second one ends at once.
+    #[command(after_long_help = serve::EXAMPLE)]
     Serve(serve::Serve),
     /// Check runbooks and configuration, without a cluster
     Check(check::Check),

@@ -99,7 +99,7 @@ impl Cluster {
         }
     }
 
-    /// The time limit of one call: who holds less of a lease than this must not send.
+    /// The time limit of one call: who holds less of a lease than this renews it before sending.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }

@@ -115,12 +115,13 @@ impl Engine {
 
     /// Starts turns for due runs; tells how long there is nothing to claim.
     async fn claim(&self, free: usize, turns: &mut JoinSet<()>) -> Duration {
+        let begun = self.clock.monotonic();
         match self.store.claim(&self.options.owner, self.options.lease, free).await {
             Ok(claims) => {
                 let all = claims.len() == free;
                 for claim in claims {
                     let engine = self.clone();
-                    turns.spawn(async move { engine.turn(claim).await });
+                    turns.spawn(async move { engine.turn(claim, begun).await });
                 }
                 if all {
                     return LOOK;

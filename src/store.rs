@@ -20,6 +20,7 @@ mod migrations;
 mod open;
 mod orders;
 mod read;
+mod record;
 mod retention;
 mod runbooks;
 mod runs;
@@ -31,7 +32,8 @@ pub use inbox::{NewPost, StoredPost};
 pub use ledger::Judged;
 pub use orders::{NewPause, OrderError, PauseRow, PauseScope};
 pub use read::{AlertView, JournalView, Page, RunDetail, RunFilter, RunView};
-pub use runs::{Change, Claim, Claimed, CommitError, RunAlert};
+pub use record::{Change, CommitError};
+pub use runs::{Claim, Claimed, RunAlert};
 pub use unfold::{Known, KnownEpisode, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded, WaitingRun};
 
 /// The store.

@@ -27,7 +27,8 @@ pub fn closed(table: &mut Table) {
                 closed_loop(&server.address, alerts, posts)
             };
             let (service, rate) = runtime.block_on(async {
-                let service = installation(&[], "").start().await;
+                let installation = installation(&[], "");
+                let service = installation.start().await;
                 let to = address(&service);
                 let begin = std::time::Instant::now();
                 let tally = tokio::task::spawn_blocking(move || closed_loop(&to, alerts, posts))
@@ -88,7 +89,8 @@ pub fn open(table: &mut Table) {
     for round in 1..=ROUNDS {
         let yardstick = yardstick("open", RATE, SECONDS);
         let service = runtime.block_on(async {
-            let service = installation(&[], "").start().await;
+            let installation = installation(&[], "");
+            let service = installation.start().await;
             let to = address(&service);
             let arguments = ["open".to_owned(), to, RATE.to_string(), SECONDS.to_string()];
             let run = move || client(&arguments.each_ref().map(String::as_str));

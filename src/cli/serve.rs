@@ -6,10 +6,22 @@ use clap::{Args, ValueEnum};
 
 use crate::{app, config::Config, telemetry};
 
-/// Run the service.
-///
-/// Takes Alertmanager's webhook on `listen`, shows /livez, /readyz and /metrics on `adminListen`, and acts through the
-/// Kubernetes API. SIGTERM or ctrl-c finishes what is under way and ends; a second one ends at once.
+/// Shown below the options.
+pub const EXAMPLE: &str = "\
+A configuration to begin with; every runbook is in shadow until `modes` or its own file says otherwise:
+
+  listen: 0.0.0.0:8080                  # POST /alertmanager, GET /api/v1/runs, …
+  adminListen: 0.0.0.0:9090             # /livez, /readyz, /metrics
+  store: {url: sqlite:///var/lib/selfhealer/selfhealer.db}
+  runbooks: [/etc/selfhealer/runbooks]
+  tokens:
+    - {name: alertmanager, file: /etc/selfhealer/tokens/alertmanager, permissions: [ingest]}
+    - {name: oncall, file: /etc/selfhealer/tokens/oncall, permissions: [view, operate]}
+  modes: {crash-looping-pod: enforce}
+
+`selfhealer check --config FILE` tells what is wrong with it, with line and column.";
+
+/// The arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
     /// The configuration file; every key can also be set as SELFHEALER_…, see docs/configuration.md

@@ -105,27 +105,30 @@ fn verify(run: &Run, runbook: &Runbook, state: &State, now: Timestamp) -> Next {
             Mode::DryRun => Reason::DryRun,
             Mode::Enforce => Reason::EvidenceOnly,
         };
-        return Next::Finish(Finish::new(Outcome::Suppressed, reason, ""));
+        return Next::Finish(Finish::new(Outcome::Suppressed, reason, &state.step_detail));
     }
     let Some(until) = state.verify_until else {
         return Next::BeginVerify {
             until: after(now, runbook.verify.within),
         };
     };
-    if let Some(since) = state.healthy_since
-        && now >= after(since, runbook.verify.stable_for)
-    {
-        return Next::Finish(Finish::new(Outcome::Succeeded, Reason::Healthy, &state.observed_detail));
+    let looked = state.observed_at.unwrap_or(Timestamp::MIN);
+    match (state.observed, state.healthy_since) {
+        // Only a look can tell: time that passed since the last healthy one proves nothing.
+        (Some(Some(true)), Some(since)) if looked >= after(since, runbook.verify.stable_for) => {
+            Next::Finish(Finish::new(Outcome::Succeeded, Reason::Healthy, &state.observed_detail))
+        }
+        // What is healthy at the deadline is given the time to prove it, and no more.
+        (Some(Some(false)), _) if looked >= until => {
+            Next::Finish(Finish::new(Outcome::Failed, Reason::NotHealthy, &state.observed_detail))
+        }
+        (Some(None), _) if looked >= until => Next::Finish(Finish::new(
+            Outcome::Inconclusive,
+            Reason::NotSeen,
+            &state.observed_detail,
+        )),
+        _ => Next::Observe,
     }
-    // Something that became healthy shortly before the deadline is given the time to prove it, and no more.
-    if now >= until && state.healthy_since.is_none_or(|since| since >= until) {
-        let (outcome, reason) = match state.observed {
-            Some(Some(_)) => (Outcome::Failed, Reason::NotHealthy),
-            Some(None) | None => (Outcome::Inconclusive, Reason::NotSeen),
-        };
-        return Next::Finish(Finish::new(outcome, reason, &state.observed_detail));
-    }
-    Next::Observe
 }
 
 /// The end of a run whose time is over before its steps were done.
@@ -422,27 +425,27 @@ mod tests {
             );
             ends(after_entries(Mode::Enforce, None, &entries, now))
         };
+        let (well, sick, unseen) = (Some(true), Some(false), None);
         assert_eq!(seen(&[], 21), "Observe");
-        assert_eq!(seen(&[(21, Some(true))], 50), "Observe");
-        assert_eq!(seen(&[(21, Some(true))], 51), "succeeded healthy");
+        assert_eq!(seen(&[(21, well)], 1000), "Observe", "time alone proves nothing");
+        assert_eq!(seen(&[(21, well), (50, well)], 50), "Observe");
+        assert_eq!(seen(&[(21, well), (51, well)], 51), "succeeded healthy");
+        assert_eq!(seen(&[(21, well), (30, sick), (31, well), (60, well)], 60), "Observe");
+        assert_eq!(seen(&[(21, well), (30, unseen), (31, well), (60, well)], 60), "Observe");
         assert_eq!(
-            seen(&[(21, Some(true)), (30, Some(false)), (31, Some(true))], 60),
-            "Observe"
-        );
-        assert_eq!(
-            seen(&[(21, Some(true)), (30, Some(false)), (31, Some(true))], 61),
+            seen(&[(21, well), (30, sick), (31, well), (61, well)], 61),
             "succeeded healthy"
         );
-        assert_eq!(seen(&[(21, Some(false))], 319), "Observe");
-        assert_eq!(seen(&[(21, Some(false))], 320), "failed not_healthy");
-        assert_eq!(seen(&[(21, Some(false)), (30, None)], 320), "inconclusive not_seen");
-        assert_eq!(seen(&[], 320), "inconclusive not_seen");
         assert_eq!(
-            seen(&[(21, Some(false)), (310, Some(true))], 330),
+            seen(&[(21, sick)], 400),
             "Observe",
-            "it is given time to prove it"
+            "the last look is made at the deadline"
         );
-        assert_eq!(seen(&[(21, Some(false)), (310, Some(true))], 340), "succeeded healthy");
+        assert_eq!(seen(&[(21, sick), (320, sick)], 320), "failed not_healthy");
+        assert_eq!(seen(&[(21, sick), (320, unseen)], 320), "inconclusive not_seen");
+        assert_eq!(seen(&[(320, well)], 320), "Observe", "it is given time to prove it");
+        assert_eq!(seen(&[(320, well), (340, sick)], 340), "failed not_healthy");
+        assert_eq!(seen(&[(320, well), (350, well)], 350), "succeeded healthy");
     }
 
     #[test]

@@ -42,8 +42,12 @@ pub struct State {
     pub observed: Option<Option<bool>>,
     /// What was observed, in words.
     pub observed_detail: String,
+    /// When the last recorded observation was made.
+    pub observed_at: Option<Timestamp>,
     /// Since when every observation was healthy.
     pub healthy_since: Option<Timestamp>,
+    /// What the last finished step came to, in words.
+    pub step_detail: String,
     /// The end.
     pub finished: Option<Finish>,
 }
@@ -148,7 +152,8 @@ impl State {
                     self.acted |= open.intent.is_mutation() && !open.dry_run;
                 }
             }
-            Entry::StepDone { .. } => {
+            Entry::StepDone { detail, .. } => {
+                self.step_detail.clone_from(detail);
                 self.step += 1;
                 self.done.clear();
                 self.would.clear();
@@ -161,6 +166,7 @@ impl State {
             Entry::Verifying { until } => self.verify_until = Some(*until),
             Entry::Observed { healthy, detail } => {
                 self.observed = Some(*healthy);
+                self.observed_at = Some(at);
                 self.observed_detail.clone_from(detail);
                 match healthy {
                     Some(true) => {

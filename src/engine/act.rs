@@ -26,6 +26,7 @@ impl Turn<'_> {
                 return self.commit(Vec::new(), Some(landed), Vec::new()).await;
             }
         }
+        self.hold().await?;
         let begun = self.engine.clock.monotonic();
         let answer = steps::act(&self.engine.cluster, intent, dry_run, resumed).await;
         let seconds = (self.engine.clock.monotonic() - begun).as_secs_f64();

@@ -1,5 +1,7 @@
 //! One turn: from a claim to the moment at which the run waits or has ended.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::Engine;
@@ -19,7 +21,7 @@ use crate::{
 };
 
 /// A run whose journal cannot be read is looked at again after so long: a newer program may have come.
-const UNREADABLE: std::time::Duration = std::time::Duration::from_secs(15 * 60);
+const UNREADABLE: Duration = Duration::from_secs(15 * 60);
 
 /// Everything that a turn holds.
 pub(super) struct Turn<'a> {
@@ -34,6 +36,8 @@ pub(super) struct Turn<'a> {
     pub unsaved: Option<Binding>,
     /// The open `started` was committed in this turn: its request cannot have been sent before.
     pub fresh: bool,
+    /// When the lease was last asked for, on the clock that never jumps.
+    pub leased_at: Duration,
 }
 
 /// How a turn goes on.
@@ -48,11 +52,11 @@ pub(super) enum Flow {
 pub(super) type Interrupt = CommitError;
 
 impl Engine {
-    /// Works on a claimed run.
+    /// Works on a claimed run. `claimed_at` is when the claim was asked for, on the clock that never jumps.
     #[tracing::instrument(name = "run", skip_all, fields(run = %claim.run))]
-    pub(super) async fn turn(&self, claim: Claim) {
+    pub(super) async fn turn(&self, claim: Claim, claimed_at: Duration) {
         loop {
-            let turn = match self.load(&claim).await {
+            let turn = match self.load(&claim, claimed_at).await {
                 Ok(Some(turn)) => turn,
                 Ok(None) => return,
                 Err(error) => {
@@ -76,7 +80,7 @@ impl Engine {
         }
     }
 
-    async fn load(&self, claim: &Claim) -> Result<Option<Turn<'_>>, StoreError> {
+    async fn load(&self, claim: &Claim, claimed_at: Duration) -> Result<Option<Turn<'_>>, StoreError> {
         let claimed = self.store.load(claim).await?;
         let later = after(self.clock.now(), UNREADABLE);
         let state = match &claimed.journal {
@@ -117,6 +121,7 @@ impl Engine {
             state,
             unsaved: None,
             fresh: false,
+            leased_at: claimed_at,
         }))
     }
 }
@@ -173,6 +178,7 @@ impl Turn<'_> {
             due_at,
             audit,
         };
+        let begun = self.engine.clock.monotonic();
         let claimed = &self.claimed;
         self.engine
             .store
@@ -184,12 +190,22 @@ impl Turn<'_> {
                 &change,
             )
             .await?;
+        self.leased_at = begun;
         self.unsaved = None;
         self.state = state;
         Ok(match (due_at, &self.state.finished) {
             (None, None) => Flow::Continue,
             _ => Flow::Yield,
         })
+    }
+
+    /// Makes sure that the lease outlasts a request: whoever claims the run after it must not meet ours on its way.
+    pub(super) async fn hold(&mut self) -> Result<(), Interrupt> {
+        let needed = self.engine.clock.monotonic() + self.engine.cluster.timeout();
+        if self.leased_at + self.claimed.claim.lease <= needed {
+            self.commit(Vec::new(), None, Vec::new()).await?;
+        }
+        Ok(())
     }
 
     /// A binding that only this turn knows goes before whatever is recorded next.
@@ -292,6 +308,7 @@ impl Turn<'_> {
                 audit,
             }
         };
+        let begun = self.engine.clock.monotonic();
         let judged = self
             .engine
             .store
@@ -308,6 +325,7 @@ impl Turn<'_> {
             Judged::Merged { into } => return Ok(self.merged(into)),
             Judged::Committed(change) => change,
         };
+        self.leased_at = begun;
         self.unsaved = None;
         self.state = after_change;
         self.fresh = self.state.open.is_some();

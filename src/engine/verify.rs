@@ -17,9 +17,12 @@ use crate::{
     steps::conditions,
 };
 
-/// Bounds of how often it is looked.
+/// Bounds of how often it is looked, and how often while it is not healthy.
 const OFTEN: Duration = Duration::from_millis(200);
 const SELDOM: Duration = Duration::from_secs(5);
+const UNHEALTHY: Duration = Duration::from_secs(1);
+/// A look that is so late leaves a gap in which anything may have happened.
+const LATE: Duration = Duration::from_secs(10);
 
 struct Observation {
     /// `None`: nothing could be seen.
@@ -43,26 +46,38 @@ impl Turn<'_> {
             healthy: None,
             detail: error.to_string(),
         });
-        let entries = if self.state.observed == Some(seen.healthy) {
-            Vec::new()
+        let now = self.now();
+        let stable_for = self.runbook.runbook.verify.stable_for;
+        let mut entries = Vec::new();
+        if self.state.healthy_since.is_some() && after(self.claimed.due_at, LATE) < now {
+            entries.push(Entry::Observed {
+                healthy: None,
+                detail: format!("nobody looked between {} and {now}", self.claimed.due_at),
+            });
+        }
+        let since = if entries.is_empty() {
+            self.state.healthy_since
         } else {
-            vec![Entry::Observed {
+            None
+        };
+        let proves = seen.healthy == Some(true) && since.is_some_and(|since| after(since, stable_for) <= now);
+        let decides = proves || self.state.verify_until.is_some_and(|until| until <= now);
+        if decides || !entries.is_empty() || self.state.observed != Some(seen.healthy) {
+            entries.push(Entry::Observed {
                 healthy: seen.healthy,
                 detail: seen.detail,
-            }]
-        };
-        let stable_for = self.runbook.runbook.verify.stable_for;
-        let now = self.now();
-        let mut due = after(now, (stable_for / 5).clamp(OFTEN, SELDOM));
-        let since = match seen.healthy {
-            Some(true) => Some(self.state.healthy_since.unwrap_or(now)),
-            _ => None,
-        };
-        if let Some(since) = since {
-            due = due.min(after(since, stable_for));
-        } else if let Some(until) = self.state.verify_until {
-            due = due.min(until.max(now));
+            });
         }
+        if decides {
+            return self.commit(entries, None, Vec::new()).await;
+        }
+        let due = if seen.healthy == Some(true) {
+            let often = (stable_for / 5).clamp(OFTEN, SELDOM);
+            after(now, often).min(after(since.unwrap_or(now), stable_for))
+        } else {
+            let until = self.state.verify_until.unwrap_or(Timestamp::MAX);
+            after(now, (stable_for / 5).clamp(OFTEN, UNHEALTHY)).min(until)
+        };
         let flow = self.commit(entries, Some(due), Vec::new()).await?;
         crash_point(CrashPoint::ObserveAfterCommit);
         Ok(flow)

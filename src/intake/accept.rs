@@ -140,10 +140,17 @@ impl Writer {
     pub async fn run(mut self) {
         while let Some(batch) = self.next().await {
             crash_point(CrashPoint::AcceptBeforeCommit);
+            // Counted before they can be unfolded, so that the count never falls below zero.
+            let alerts = batch.posts.iter().map(|post| u64::from(post.alerts)).sum();
+            self.waiting.fetch_add(alerts, Ordering::Relaxed);
             let committed = self.store.append(&batch.posts).await;
-            if committed.is_ok() {
-                self.enter(batch.posts.iter().map(|post| u64::from(post.alerts)).sum());
+            if committed.is_err() {
+                self.waiting.fetch_sub(alerts, Ordering::Relaxed);
             }
+            let waiting = self.waiting.load(Ordering::Relaxed);
+            self.metrics
+                .inbox_alerts
+                .set(i64::try_from(waiting).unwrap_or(i64::MAX));
             let posts = batch.posts.len();
             batch.answer(committed.as_ref().copied());
             match &committed {
@@ -167,14 +174,6 @@ impl Writer {
             bytes += batch.take(waiting);
         }
         Some(batch)
-    }
-
-    /// So many alerts are in the inbox now.
-    fn enter(&self, alerts: u64) {
-        let before = self.waiting.fetch_add(alerts, Ordering::Relaxed);
-        self.metrics
-            .inbox_alerts
-            .set(i64::try_from(before + alerts).unwrap_or(i64::MAX));
     }
 }
 

@@ -30,8 +30,8 @@ mod matching;
 use fold::Fold;
 use matching::{Candidate, candidates};
 
-/// Alerts that one transaction takes at the most, unless a single post has more.
-const BATCH: u32 = 2_000;
+/// Alerts that one transaction takes at the most, unless a single post has more. Acknowledgements wait for it.
+const BATCH: u32 = 1_000;
 /// How long a failed batch waits, and how long a missed wake-up can cost.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -79,9 +79,16 @@ impl Unfolder {
     /// Unfolds until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
+            let (begun, before) = (self.clock.monotonic(), self.waiting.load(Ordering::Relaxed));
             match self.batch().await {
-                Ok(true) => continue,
-                Ok(false) => {}
+                Ok(0) => {}
+                Ok(unfolded) => {
+                    // Posts came meanwhile: they are committed by the same connection, and go first.
+                    if self.waiting.load(Ordering::Relaxed) + unfolded > before {
+                        self.clock.sleep(self.clock.monotonic() - begun).await;
+                    }
+                    continue;
+                }
                 Err(error) => {
                     tracing::error!(reason = error.reason(), error = %error, "posts could not be unfolded; they are kept");
                     self.pause(&stop).await;
@@ -103,12 +110,13 @@ impl Unfolder {
         }
     }
 
-    /// One batch; whether there was any.
-    async fn batch(&self) -> Result<bool, StoreError> {
+    /// One batch; how many alerts there were.
+    async fn batch(&self) -> Result<u64, StoreError> {
         let stored = self.store.waiting_posts(BATCH).await?;
         if stored.is_empty() {
-            return Ok(false);
+            return Ok(0);
         }
+        let alerts = stored.iter().map(|post| u64::from(post.alerts)).sum();
         let in_force = self.books.in_force();
         let mut posts = Vec::with_capacity(stored.len());
         for stored in stored {
@@ -141,7 +149,7 @@ impl Unfolder {
             }
             Err(error) => return Err(error),
         }
-        Ok(true)
+        Ok(alerts)
     }
 
     async fn set_aside(&self, post: &StoredPost, reason: &str) -> Result<(), StoreError> {

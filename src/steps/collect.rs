@@ -24,6 +24,9 @@ pub fn plan(scene: &Scene<'_>, collect: &Collect) -> Plan {
             ready_after: None,
             facts: Facts::default(),
         },
+        _ if !scene.state.would.is_empty() => Plan::Complete {
+            detail: "would have collected evidence".to_owned(),
+        },
         _ => Plan::Complete {
             detail: "evidence collected".to_owned(),
         },

@@ -30,9 +30,23 @@ const SOON: Duration = Duration::from_secs(1);
 pub async fn plan(scene: &Scene<'_>, evict: &Evict) -> Result<Plan, ClusterError> {
     let state = scene.state;
     if !state.would.is_empty() {
-        let more = scene.binding.alerts.len().min(evict.limit as usize);
+        let names: Vec<_> = state
+            .would
+            .iter()
+            .map(|intent| intent.target().object.to_string())
+            .collect();
+        let others = scene
+            .binding
+            .alerts
+            .len()
+            .min(evict.limit as usize)
+            .saturating_sub(names.len());
+        let others = match others {
+            0 => String::new(),
+            others => format!(", and then up to {others} other alerted pods, one at a time"),
+        };
         return Ok(Plan::Complete {
-            detail: format!("would have evicted up to {more} of the alerted pods, one at a time"),
+            detail: format!("would have evicted {}{others}", names.join(", ")),
         });
     }
     if state.done.len() >= evict.limit as usize {
@@ -73,8 +87,12 @@ fn complete(scene: &Scene<'_>) -> Plan {
         .iter()
         .map(|done| done.intent.target().object.name.clone())
         .collect();
+    let what = match scene.run.mode {
+        Mode::DryRun => "the API server would have evicted",
+        _ => "evicted",
+    };
     Plan::Complete {
-        detail: format!("evicted {}", names.join(", ")),
+        detail: format!("{what} {}", names.join(", ")),
     }
 }
 

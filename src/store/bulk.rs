@@ -7,8 +7,10 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, any::AnyArguments, query::Query};
 
 use super::StoreError;
 
-/// Descending; the last one is 1.
-const CHUNKS: [usize; 4] = [128, 32, 8, 1];
+/// Of rows. Descending, each twice the next: what is less than the first takes seven statements at the most.
+const CHUNKS: [usize; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
+/// Of keys, which may be repeated, so that a chunk is one statement; fewer, since each is kept prepared.
+const KEYS: [usize; 4] = [128, 32, 8, 1];
 
 /// A statement with some of its values bound.
 pub(super) type Bound<'q> = Query<'q, Any, AnyArguments>;
@@ -50,17 +52,8 @@ pub(super) async fn select<K: Clone>(
     bind: impl for<'q> Fn(Bound<'q>, &K) -> Bound<'q>,
     mut row: impl FnMut(&sqlx::any::AnyRow) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    for chunk in keys.chunks(CHUNKS[0]) {
-        let size = CHUNKS
-            .into_iter()
-            .rev()
-            .find(|size| *size >= chunk.len())
-            .unwrap_or(CHUNKS[0]);
-        let statement = format!("{head} {} {tail}", placeholders(1, size));
-        let mut query = sqlx::query(AssertSqlSafe(statement));
-        for index in 0..size {
-            query = bind(query, &chunk[index.min(chunk.len() - 1)]);
-        }
+    for chunk in keys.chunks(KEYS[0]) {
+        let query = chunked(head, tail, chunk, &bind);
         for found in query.fetch_all(&mut *connection).await? {
             row(&found)?;
         }
@@ -68,21 +61,44 @@ pub(super) async fn select<K: Clone>(
     Ok(())
 }
 
-/// `($1, $2), ($3, $4)` for two rows of two columns.
-fn placeholders(rows: usize, columns: usize) -> String {
-    let mut text = String::with_capacity(rows * columns * 7);
-    let mut n = 0;
-    for row in 0..rows {
-        text.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..columns {
-            n += 1;
-            if column > 0 {
-                text.push_str(", ");
-            }
-            text.push('$');
-            text.push_str(&n.to_string());
-        }
-        text.push(')');
+/// Runs `head (…)` over all keys in chunks. A chunk that is not full repeats its last key.
+pub(super) async fn execute<K: Clone>(
+    connection: &mut AnyConnection,
+    head: &str,
+    keys: &[K],
+    bind: impl for<'q> Fn(Bound<'q>, &K) -> Bound<'q>,
+) -> Result<(), StoreError> {
+    for chunk in keys.chunks(KEYS[0]) {
+        chunked(head, "", chunk, &bind).execute(&mut *connection).await?;
     }
-    text
+    Ok(())
+}
+
+/// A statement over the keys of one chunk.
+fn chunked<K>(
+    head: &str,
+    tail: &str,
+    chunk: &[K],
+    bind: impl for<'q> Fn(Bound<'q>, &K) -> Bound<'q>,
+) -> Bound<'static> {
+    let size = KEYS
+        .into_iter()
+        .rev()
+        .find(|size| *size >= chunk.len())
+        .unwrap_or(KEYS[0]);
+    let statement = format!("{head} {} {tail}", placeholders(1, size));
+    let mut query = sqlx::query(AssertSqlSafe(statement));
+    for index in 0..size {
+        query = bind(query, &chunk[index.min(chunk.len() - 1)]);
+    }
+    query
+}
+
+/// `(?, ?), (?, ?)` for two rows of two columns, each value in its turn.
+///
+/// Not `$1`: SQLite takes that for a name, and binding looks each name up among all the others. With the thousands of
+/// values that a chunk has, that took longer than everything else.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row; rows].join(", ")
 }

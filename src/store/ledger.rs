@@ -5,7 +5,8 @@ use sqlx::{AnyConnection, Row};
 
 use super::{
     Change, Claimed, CommitError, Store, StoreError, micros, moment,
-    runs::{insert_entry, merged, read_cancel, write},
+    record::{insert_entry, merged, write},
+    runs::read_cancel,
     unfold::uuid,
 };
 use crate::{
@@ -168,7 +169,8 @@ async fn merge(
     Ok(())
 }
 
-/// An incident goes on while the root has alerts, and until it has been quiet for long enough.
+/// An incident goes on while the root has alerts, and until it has been quiet for long enough. Other lanes do not count:
+/// what a runbook in shadow sees must change nothing for one that acts.
 async fn open_incident(
     tx: &mut AnyConnection,
     claimed: &Claimed,
@@ -178,12 +180,14 @@ async fn open_incident(
 ) -> Result<(), StoreError> {
     let key = binding.root.key();
     let last: Option<i64> = sqlx::query(
-        "SELECT MAX(COALESCE(e.told_at, $3)) FROM run_alerts a JOIN episodes e ON e.id = a.episode_id
-         WHERE a.root_key = $1 AND a.run_id <> $2",
+        "SELECT MAX(COALESCE(e.told_at, $3)) FROM run_alerts a
+         JOIN episodes e ON e.id = a.episode_id JOIN runs r ON r.id = a.run_id
+         WHERE a.root_key = $1 AND a.run_id <> $2 AND r.lane = $4",
     )
     .bind(key.clone())
     .bind(claimed.run.id.to_string())
     .bind(micros(now))
+    .bind(claimed.lane.0.clone())
     .fetch_one(&mut *tx)
     .await?
     .try_get(0)?;
@@ -194,9 +198,12 @@ async fn open_incident(
         "UPDATE SET started_at = excluded.started_at"
     };
     sqlx::query(sqlx::AssertSqlSafe(format!(
-        "INSERT INTO incidents (root_key, started_at) VALUES ($1, $2) ON CONFLICT (root_key) DO {on_conflict}"
+        "INSERT INTO incidents (root_key, lane, runbook, started_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (root_key, lane, runbook) DO {on_conflict}"
     )))
     .bind(key)
+    .bind(claimed.lane.0.clone())
+    .bind(claimed.run.runbook.clone())
     .bind(micros(now))
     .execute(&mut *tx)
     .await?;
@@ -229,11 +236,14 @@ async fn read(
     .await?
     .map(|row| Ok::<_, StoreError>(RunId(uuid(row.try_get(0)?)?)))
     .transpose()?;
-    let incident: Option<i64> = sqlx::query("SELECT MAX(started_at) FROM incidents WHERE root_key = $1")
-        .bind(key.clone())
-        .fetch_one(&mut *tx)
-        .await?
-        .try_get(0)?;
+    let incident: Option<i64> =
+        sqlx::query("SELECT MAX(started_at) FROM incidents WHERE root_key = $1 AND lane = $2 AND runbook = $3")
+            .bind(key.clone())
+            .bind(claimed.lane.0.clone())
+            .bind(claimed.run.runbook.clone())
+            .fetch_one(&mut *tx)
+            .await?
+            .try_get(0)?;
     let attempts = sqlx::query(
         "SELECT run_id, at FROM attempts WHERE root_key = $1 AND lane = $2 AND runbook = $3 AND run_id <> $4
          ORDER BY at DESC LIMIT 100",

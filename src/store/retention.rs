@@ -1,17 +1,19 @@
 //! Letting go of what is old: in small pieces, so that nobody waits, and never what somebody may still count on.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Store, StoreError, micros};
 
 /// Rows that one transaction lets go at the most.
 const PIECE: i64 = 500;
+/// The longest that a guard looks back.
+const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 impl Store {
     /// Deletes one piece of what ended before `before` and of posts that were unfolded before `posts_before`; tells how
     /// many rows went.
     ///
-    /// Open runs and episodes, attempts of the longest guard window and the audit log stay.
+    /// Open runs and episodes and the audit log stay; attempts stay for a year, longer than any guard looks back.
     pub async fn let_go(&self, before: Timestamp, posts_before: Timestamp) -> Result<u64, StoreError> {
         let pieces = [
             (
@@ -40,6 +42,19 @@ impl Store {
                 before,
             ),
         ];
+        let looked_back = before.min(self.now() - YEAR);
+        let pieces = pieces.into_iter().chain([
+            (
+                "DELETE FROM attempts WHERE run_id IN
+                 (SELECT run_id FROM attempts WHERE at < $1 ORDER BY run_id LIMIT $2)",
+                looked_back,
+            ),
+            (
+                "DELETE FROM incidents WHERE (root_key, lane, runbook) IN
+                 (SELECT root_key, lane, runbook FROM incidents WHERE started_at < $1 LIMIT $2)",
+                looked_back,
+            ),
+        ]);
         let mut gone = 0;
         let mut tx = self.begin().await?;
         for (statement, limit) in pieces {

@@ -2,16 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    clock::ManualClock,
     domain::{
         alert::Fingerprint,
         episode::{Closed, Latest},
@@ -27,26 +24,9 @@ use crate::{
 
 const LEASE: Duration = Duration::from_secs(30);
 
-/// A clock that stands until it is moved.
-struct Still(Mutex<Timestamp>);
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap()
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(futures::future::pending())
-    }
-}
-
 struct World {
     folder: TempDir,
-    clock: Arc<Still>,
+    clock: Arc<ManualClock>,
     ids: Arc<Ids>,
     store: Store,
 }
@@ -54,7 +34,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(Still(Mutex::new(Timestamp::from_second(1_700_000_000).unwrap())));
+        let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_700_000_000).unwrap()));
         let ids = Arc::new(Ids::seeded(clock.clone(), [7; 32]));
         let store = Store::open(&folder.path().join("db"), clock.clone(), ids.clone())
             .await
@@ -68,8 +48,7 @@ impl World {
     }
 
     fn pass(&self, seconds: u64) {
-        let mut now = self.clock.0.lock().unwrap();
-        *now += Duration::from_secs(seconds);
+        self.clock.pass(Duration::from_secs(seconds));
     }
 
     /// A run of a pod with an episode of its own.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::{Store, StoreError, bulk, micros, moment, runs::finish_columns};
+use super::{Store, StoreError, bulk, micros, moment, record::finish_columns};
 use crate::{
     crash_point::{CrashPoint, crash_point},
     domain::{
@@ -219,14 +219,13 @@ async fn known(
 }
 
 async fn write(tx: &mut sqlx::AnyConnection, unfolded: &Unfolded, now: i64) -> Result<(), StoreError> {
-    for chunk in unfolded.superseded.chunks(128) {
-        for id in chunk {
-            sqlx::query("UPDATE episodes SET latest = 0 WHERE id = $1")
-                .bind(id.to_string())
-                .execute(&mut *tx)
-                .await?;
-        }
-    }
+    bulk::execute(
+        &mut *tx,
+        "UPDATE episodes SET latest = 0 WHERE id IN",
+        &unfolded.superseded,
+        |query, id| query.bind(id.to_string()),
+    )
+    .await?;
     // An update of many rows with values of their own is an insert that always conflicts.
     bulk::insert(
         &mut *tx,
@@ -297,13 +296,13 @@ async fn write(tx: &mut sqlx::AnyConnection, unfolded: &Unfolded, now: i64) -> R
             .execute(&mut *tx)
             .await?;
     }
-    for post in &unfolded.posts {
-        sqlx::query("UPDATE posts SET state = 1 WHERE id = $1")
-            .bind(*post)
-            .execute(&mut *tx)
-            .await?;
-    }
-    Ok(())
+    bulk::execute(
+        &mut *tx,
+        "UPDATE posts SET state = 1 WHERE id IN",
+        &unfolded.posts,
+        |query, post| query.bind(*post),
+    )
+    .await
 }
 
 async fn insert_runs(tx: &mut sqlx::AnyConnection, runs: &[NewRun]) -> Result<(), StoreError> {
@@ -347,7 +346,7 @@ async fn insert_runs(tx: &mut sqlx::AnyConnection, runs: &[NewRun]) -> Result<()
     for new in runs {
         if let Some(finish) = &new.finish {
             let entry = Entry::Finished(finish.clone());
-            super::runs::insert_entry(&mut *tx, new.run.id, 0, micros(new.run.opened_at), &entry).await?;
+            super::record::insert_entry(&mut *tx, new.run.id, 0, micros(new.run.opened_at), &entry).await?;
         }
     }
     Ok(())

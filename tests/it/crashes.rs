@@ -6,7 +6,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use crate::{
     path::{ENFORCE, shipped_runbook},
     service::{Installation, Service, outcome},
-    webhook::{crash_looping, notification},
+    webhook::notification,
     workload::{World, name, uid},
 };
 
@@ -29,9 +29,7 @@ async fn insist(service: &Service, body: &serde_json::Value) -> bool {
 
 async fn survives(point: CrashPoint) {
     let world = World::new("crash").await;
-    world.deployment("cart", 3).await;
-    let sick = world.ready_pods("cart", 3).await.remove(0);
-    world.crash(&sick).await;
+    let sick = world.sick_deployment("cart", 3).await;
     // With a settle the run is bound in a commit of its own.
     let more = if point == CrashPoint::BindAfterCommit {
         ENFORCE.replace("settle: 0s", "settle: 500ms")
@@ -39,7 +37,7 @@ async fn survives(point: CrashPoint) {
         ENFORCE.to_owned()
     };
     let installation = Installation::new(&world.kubeconfig(), &[&shipped_runbook()], &more);
-    let body = notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))]);
+    let body = notification(&[world.alert_about(&sick)]);
 
     let mut service = installation.start_crashing_at(&point.name()).await;
     let acknowledged = insist(&service, &body).await;

@@ -12,14 +12,14 @@ use crate::{
     webhook::{firing, notification},
 };
 
-/// A service whose database stands on a file system of 3 MiB that only it and its descendants see.
+/// A service whose database stands on a small file system that only it and its descendants see.
 ///
 /// `unshare` gives any user a mount namespace of their own where the kernel allows it, and root in any case.
-fn on_a_small_disk(installation: &Installation, disk: &Path) -> Command {
+pub fn on_a_small_disk(installation: &Installation, disk: &Path, options: &str) -> Command {
     let service = installation.command();
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-    command.arg("mount -t tmpfs -o size=3m selfhealer \"$0\" && exec \"$@\"");
+    command.arg(format!("mount -t tmpfs -o {options} selfhealer \"$0\" && exec \"$@\""));
     command.arg(disk).arg(service.get_program()).args(service.get_args());
     command
 }
@@ -59,7 +59,7 @@ async fn a_full_disk_is_a_503_and_nothing_acknowledged_is_lost() {
     let kubeconfig = unreachable_cluster(folder.path());
     let database = disk.join("selfhealer.db");
     let installation = Installation::in_folder(folder, Some(database), &kubeconfig, &[], "");
-    let service = Service::spawn(on_a_small_disk(&installation, &disk)).await;
+    let service = Service::spawn(on_a_small_disk(&installation, &disk, "size=3m")).await;
 
     let mut acknowledged = Vec::new();
     assert_eq!(post(&service, 0).await, 202);

@@ -7,8 +7,8 @@ use test_cluster::{ControlPlane, ControlPlaneOptions};
 use crate::{
     path::{ENFORCE, shipped_runbook},
     service::{Installation, PATIENCE, outcome, story},
-    webhook::{crash_looping, notification},
-    workload::{World, name, uid},
+    webhook::notification,
+    workload::{World, name},
 };
 
 /// A control plane of its own: what happens to it must not happen to other tests.
@@ -20,9 +20,7 @@ async fn own_world(namespace: &str) -> World {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_eviction_without_an_answer_is_repeated_and_carried_out_once() {
     let world = own_world("silence").await;
-    world.deployment("cart", 3).await;
-    let sick = world.ready_pods("cart", 3).await.remove(0);
-    world.crash(&sick).await;
+    let sick = world.sick_deployment("cart", 3).await;
     // Without the evidence, so that the first request is the eviction: `started` is committed, and the process dies.
     let runbook = shipped_runbook().replace("    - collect: {events: true, yaml: true}\n", "");
     assert!(
@@ -31,7 +29,7 @@ async fn an_eviction_without_an_answer_is_repeated_and_carried_out_once() {
     );
     let installation = Installation::new(&world.kubeconfig(), &[&runbook], ENFORCE);
     let mut service = installation.start_crashing_at("StartAfterCommit").await;
-    let body = notification(&[crash_looping(&world.namespace, name(&sick), uid(&sick))]);
+    let body = notification(&[world.alert_about(&sick)]);
     service.post_quietly("/alertmanager", &body).await;
     service.ended().await;
     world.plane.pause_api_server().await.unwrap();
@@ -62,19 +60,11 @@ async fn an_eviction_without_an_answer_is_repeated_and_carried_out_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn alerts_are_accepted_while_the_api_server_is_down_and_healed_when_it_is_back() {
     let world = own_world("down").await;
-    world.deployment("cart", 3).await;
-    let sick = world.ready_pods("cart", 3).await.remove(0);
-    world.crash(&sick).await;
+    let sick = world.sick_deployment("cart", 3).await;
     let installation = Installation::new(&world.kubeconfig(), &[&shipped_runbook()], ENFORCE);
     world.plane.stop_api_server().await;
     let service = installation.start().await;
-    service
-        .notify(&notification(&[crash_looping(
-            &world.namespace,
-            name(&sick),
-            uid(&sick),
-        )]))
-        .await;
+    service.notify(&notification(&[world.alert_about(&sick)])).await;
     service
         .until(&world.namespace, "the run to wait for the API server", |runs| {
             runs.iter()

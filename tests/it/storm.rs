@@ -1,4 +1,4 @@
-//! kill -9 in a storm: every 202 is in the store. And who else must not start, or must end well.
+//! kill -9 in a storm: every 202 is in the store.
 
 use std::{
     sync::{
@@ -81,71 +81,4 @@ async fn every_202_before_a_kill_in_a_storm_is_in_the_store_after_it() {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_process_on_the_same_database_refuses_to_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let kubeconfig = unreachable_cluster(folder.path());
-    let installation = Installation::in_folder(folder, None, &kubeconfig, &[], "");
-    let _first = installation.start().await;
-    let second = installation.command().output().unwrap();
-    assert!(!second.status.success());
-    let told = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(told.contains("another process uses the database"), "{told}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_none_or_newer_is_refused_with_what_to_do() {
-    let folder = tempfile::tempdir().unwrap();
-    let kubeconfig = unreachable_cluster(folder.path());
-    let installation = Installation::in_folder(folder, None, &kubeconfig, &[], "");
-    std::fs::write(
-        &installation.database,
-        "this is no database, and it is long enough to be looked at".repeat(40),
-    )
-    .unwrap();
-    let refused = installation.command().output().unwrap();
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(
-        !refused.status.success() && told.contains("cannot be opened as a database"),
-        "{told}"
-    );
-
-    std::fs::remove_file(&installation.database).unwrap();
-    drop(installation.start().await);
-    let url = format!("sqlite://{}", installation.database.display());
-    let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url)
-        .await
-        .unwrap();
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (999, 'later', 1, x'00', 0)",
-    )
-    .execute(&mut connection)
-    .await
-    .unwrap();
-    sqlx::Connection::close(connection).await.unwrap();
-    let refused = installation.command().output().unwrap();
-    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(
-        !refused.status.success() && told.contains("written by a newer version"),
-        "{told}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_signal_ends_the_service_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let kubeconfig = unreachable_cluster(folder.path());
-    let installation = Installation::in_folder(folder, None, &kubeconfig, &[], "");
-    let mut service = installation.start().await;
-    service.notify(&notification(&[firing(&[("alertname", "Last")])])).await;
-    let pid = i32::try_from(service.pid()).unwrap();
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(pid).unwrap(),
-        rustix::process::Signal::TERM,
-    )
-    .unwrap();
-    let status = service.ended().await;
-    assert!(status.success(), "{status}: {}", service.log());
 }

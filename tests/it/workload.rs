@@ -22,7 +22,7 @@ use kube::{
 use serde_json::{Value, json};
 use test_cluster::ControlPlane;
 
-use crate::service::PATIENCE;
+use crate::{service::PATIENCE, webhook::crash_looping};
 
 /// A namespace of the shared control plane.
 pub struct World {
@@ -89,6 +89,19 @@ impl World {
         });
         deployments.create(&PostParams::default(), &object(body)).await.unwrap();
         self.ready_pods(name, replicas).await;
+    }
+
+    /// A deployment of which one pod is in a crash loop; that pod.
+    pub async fn sick_deployment(&self, name: &str, replicas: usize) -> Pod {
+        self.deployment(name, replicas).await;
+        let sick = self.ready_pods(name, replicas).await.remove(0);
+        self.crash(&sick).await;
+        sick
+    }
+
+    /// The alert about a pod of this namespace.
+    pub fn alert_about(&self, pod: &Pod) -> Value {
+        crash_looping(&self.namespace, name(pod), uid(pod))
     }
 
     pub async fn stateful_set(&self, name: &str, replicas: usize) {

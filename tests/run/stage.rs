@@ -29,7 +29,8 @@ use crate::{printer::Printer, service::Service};
 pub const NAMESPACE: &str = "shop";
 /// The workload.
 pub const DEPLOYMENT: &str = "cart";
-const REPLICAS: usize = 3;
+/// How many pods it has.
+pub const REPLICAS: usize = 3;
 const RESTARTS: u32 = 7;
 
 /// The identity that selfhealer has in the cluster.
@@ -193,6 +194,11 @@ impl Stage {
         Ok(newest.map(view).find(|pod| pod.ready))
     }
 
+    /// How many of the workload's pods are ready.
+    pub async fn ready_pods(&self) -> anyhow::Result<usize> {
+        Ok(self.pods().await?.iter().filter(|pod| pod.ready).count())
+    }
+
     /// Our Events about what happened, as `kubectl describe` shows them: reason and note.
     pub async fn events(&self) -> anyhow::Result<Vec<(String, String)>> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), NAMESPACE);
@@ -245,8 +251,7 @@ impl Stage {
         }))?;
         deployments.create(&PostParams::default(), &deployment).await?;
         self.wait("the Deployment's pods", async || {
-            let ready = self.pods().await?.iter().filter(|pod| pod.ready).count();
-            Ok((ready == REPLICAS).then_some(()))
+            Ok((self.ready_pods().await? == REPLICAS).then_some(()))
         })
         .await
     }

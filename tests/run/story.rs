@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     printer::{Printer, Tone},
-    stage::{DEPLOYMENT, Fault, NAMESPACE, Stage},
+    stage::{DEPLOYMENT, Fault, NAMESPACE, REPLICAS, Stage},
 };
 
 const LOOK: Duration = Duration::from_millis(200);
@@ -21,6 +21,8 @@ pub struct End {
     pub healed: bool,
     /// The run's id.
     pub run: String,
+    evictions: usize,
+    ready: usize,
     fault: Fault,
     outcome: String,
     reason: String,
@@ -59,7 +61,7 @@ pub async fn follow(stage: &Stage, printer: &Printer) -> anyhow::Result<End> {
         let run = stage.service.get(&format!("/api/v1/runs/{id}")).await?;
         story.tell_news(&run).await?;
         if run["phase"] == "finished" {
-            return story.end(id, &run);
+            return story.end(id, &run).await;
         }
         story.wait_for(&run);
         stage.check().await?;
@@ -241,9 +243,19 @@ impl Story<'_> {
         }
     }
 
-    fn end(self, run: String, detail: &Value) -> anyhow::Result<End> {
+    /// What selfhealer says is held against what the API server says.
+    async fn end(self, run: String, detail: &Value) -> anyhow::Result<End> {
+        let evictions = self
+            .stage
+            .changes()?
+            .iter()
+            .filter(|request| request.is_eviction())
+            .count();
+        let ready = self.stage.ready_pods().await?;
         Ok(End {
-            healed: detail["outcome"] == "succeeded",
+            healed: detail["outcome"] == "succeeded" && evictions == 1 && ready == REPLICAS,
+            evictions,
+            ready,
             run,
             outcome: text(&detail["outcome"]).to_owned(),
             reason: text(&detail["reason"]).to_owned(),
@@ -258,15 +270,17 @@ impl Story<'_> {
 /// The verdict, and what is left to be found of it.
 pub async fn tell_the_end(stage: &Stage, end: &End, printer: &Printer) -> anyhow::Result<()> {
     let since = |at: Timestamp| at.duration_since(end.fault.at).as_secs_f64();
+    let agrees = format!("{REPLICAS} of {REPLICAS} pods are ready, and one eviction was asked for");
     match end.healthy_at {
         Some(healthy) if end.healed => printer.succeeded(&format!(
-            "Healed. Healthy again {:.1} s after the fault, and still so when the run ended at {:.1} s.",
+            "Healed. Seen healthy {:.1} s after the fault; the run ended at {:.1} s. The API server agrees: {agrees}.",
             since(healthy),
             since(end.finished_at)
         )),
         _ => printer.failed(&format!(
-            "Not healed: the run {} ({}): {}",
-            end.outcome, end.reason, end.detail
+            "Not healed. The run {} ({}): {}. \
+             The API server says: {} of {REPLICAS} pods are ready, {} evictions were asked for.",
+            end.outcome, end.reason, end.detail, end.ready, end.evictions
         )),
     }
     printer.heading("What can be found of it later");

@@ -72,7 +72,10 @@ fn closed(folder: &Path, alerts: usize, rows: u64) -> Result<Tally, Failed> {
                 })
             })
             .collect();
-        writers.into_iter().flat_map(|writer| writer.join().unwrap_or_default()).collect()
+        writers
+            .into_iter()
+            .flat_map(|writer| writer.join().unwrap_or_default())
+            .collect()
     });
     let took = begin.elapsed();
     drop(queue);
@@ -129,8 +132,8 @@ fn committer(folder: &Path) -> Result<(Sender<Row>, Committer), Failed> {
 
 /// Group commit: whatever waits goes into one transaction.
 fn commit(connection: &Connection, rows: &Receiver<Row>) -> rusqlite::Result<()> {
-    let mut insert =
-        connection.prepare("INSERT INTO posts (received_at, source, alerts, state, body) VALUES (?1, ?2, ?3, 0, ?4)")?;
+    let mut insert = connection
+        .prepare("INSERT INTO posts (received_at, source, alerts, state, body) VALUES (?1, ?2, ?3, 0, ?4)")?;
     while let Ok(first) = rows.recv() {
         let mut batch = vec![first];
         batch.extend(rows.try_iter().take(BATCH - 1));

@@ -2,41 +2,21 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
-use futures::future::BoxFuture;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    clock::ManualClock,
     domain::{run::RunId, runbook::Mode},
     store::{NewPost, RunFilter, RunView},
 };
 
-struct Still(Mutex<Timestamp>);
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(futures::future::pending())
-    }
-}
-
 struct World {
     _folder: TempDir,
-    clock: Arc<Still>,
+    clock: Arc<ManualClock>,
     unfolder: Unfolder,
 }
 
@@ -57,7 +37,7 @@ impl World {
         for (index, text) in runbooks.iter().enumerate() {
             std::fs::write(files.join(format!("{index}.yaml")), text).unwrap();
         }
-        let clock = Arc::new(Still(Mutex::new("2026-11-22T12:00:00Z".parse().unwrap())));
+        let clock = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap()));
         let ids = Arc::new(Ids::seeded(clock.clone(), [1; 32]));
         let store = Store::open(&folder.path().join("db"), clock.clone(), ids.clone())
             .await
@@ -93,7 +73,7 @@ impl World {
     }
 
     fn pass(&self, seconds: u64) {
-        *self.clock.0.lock().unwrap() += Duration::from_secs(seconds);
+        self.clock.pass(Duration::from_secs(seconds));
     }
 
     async fn receive(&self, bodies: &[Value]) {
@@ -108,7 +88,7 @@ impl World {
             .collect();
         self.unfolder.store.append(&posts).await.unwrap();
         self.unfolder.waiting.fetch_add(posts.len() as u64, Ordering::Relaxed);
-        while self.unfolder.batch().await.unwrap() {}
+        while self.unfolder.batch().await.unwrap() > 0 {}
     }
 
     fn alert(&self, status: &str, fingerprint: u64, labels: Value) -> Value {

@@ -189,7 +189,7 @@ fn cache() -> Result<PathBuf, Error> {
             .filter(|value: &OsString| !value.is_empty())
             .map(PathBuf::from)
     };
-    let base = set("SELFHEALER_CACHE")
+    let base = set("TEST_CLUSTER_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|path| path.join("selfhealer")))
         .or_else(|| set("HOME").map(|path| path.join(".cache/selfhealer")));
     let base = base.ok_or_else(|| Error::io("finding the cache folder")(std::io::Error::other("HOME is not set")))?;

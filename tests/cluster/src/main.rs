@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// A real Kubernetes control plane with Prometheus and Alertmanager, as plain processes on loopback.
 ///
 /// Everything is compiled from Go modules on first use (Go is needed, 10 to 25 minutes on two cores, once) and kept in
-/// ${SELFHEALER_CACHE:-${XDG_CACHE_HOME:-~/.cache}/selfhealer}/cluster. Neither root nor containers are needed.
+/// ${TEST_CLUSTER_CACHE:-${XDG_CACHE_HOME:-~/.cache}/selfhealer}/cluster. Neither root nor containers are needed.
 #[derive(Parser)]
 #[command(name = "test-cluster", version)]
 struct Arguments {

@@ -113,10 +113,13 @@ CREATE TABLE attempts (
 ) WITHOUT ROWID;
 CREATE INDEX attempts_on_root ON attempts (root_key, lane, runbook, at);
 
--- Since when a root has not been quiet.
+-- Since when a root has not been quiet, as a runbook in a lane sees it: `quiet` is the runbook's own.
 CREATE TABLE incidents (
-    root_key TEXT NOT NULL PRIMARY KEY,
-    started_at BIGINT NOT NULL
+    root_key TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    runbook TEXT NOT NULL,
+    started_at BIGINT NOT NULL,
+    PRIMARY KEY (root_key, lane, runbook)
 ) WITHOUT ROWID;
 
 CREATE TABLE pauses (

@@ -1,0 +1,252 @@
+//! Writing what happened to a run: journal, row, ledger and audit in one transaction, fenced by the claim's epoch.
+
+use jiff::Timestamp;
+use sqlx::{AnyConnection, Row};
+
+use super::{Audit, Claim, Store, StoreError, bulk, micros, unfold::json};
+use crate::domain::{
+    journal::{self, Entry},
+    next::after,
+    reason::Reason,
+    run::{Binding, Finish, Lane, Outcome, Phase, RunId},
+    runbook::Mode,
+};
+
+/// What a turn adds to a run.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// New entries of the journal.
+    pub entries: Vec<Entry>,
+    /// The phase with these entries.
+    pub phase: Phase,
+    /// When to look again; none: go on at once, and keep the lease.
+    pub due_at: Option<Timestamp>,
+    /// Rows for the audit log.
+    pub audit: Vec<Audit>,
+}
+
+/// A commit that did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The lease ran out and somebody else has claimed the run.
+    #[error("the lease on the run was lost")]
+    LeaseLost,
+    /// The journal has grown since it was read: siblings' alerts joined.
+    #[error("the journal has grown since it was read")]
+    Stale,
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for CommitError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Store {
+    /// Commits what happened. `seen` is the length of the journal that the change was decided on.
+    pub async fn record(
+        &self,
+        claim: &Claim,
+        lane: &Lane,
+        runbook: &str,
+        seen: usize,
+        change: &Change,
+    ) -> Result<(), CommitError> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        write(&mut tx, claim, lane, runbook, seen, change, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Writes a change inside a transaction; the run's row first, so that the epoch fences everything after it. A request
+/// that came while the turn decided to wait is looked at at once.
+pub(super) async fn write(
+    tx: &mut AnyConnection,
+    claim: &Claim,
+    lane: &Lane,
+    runbook: &str,
+    seen: usize,
+    change: &Change,
+    now: Timestamp,
+) -> Result<(), CommitError> {
+    let id = claim.run.to_string();
+    let finish = change.entries.iter().find_map(|entry| match entry {
+        Entry::Finished(finish) => Some(finish),
+        _ => None,
+    });
+    let sent = change
+        .entries
+        .iter()
+        .any(|entry| matches!(entry, Entry::Started { intent, dry_run: false, .. } if intent.is_mutation()));
+    let counts = sent
+        || change.entries.iter().any(|entry| match entry {
+            Entry::WouldStart { intent, .. } | Entry::Started { intent, .. } => {
+                intent.is_mutation() && *lane != Lane::of(Mode::Enforce, runbook)
+            }
+            _ => false,
+        });
+    let (_, outcome, reason, detail, finished_at) = finish_columns(finish, now);
+    let lease_until = match (finish, change.due_at) {
+        (None, None) => micros(after(now, claim.lease)),
+        _ => 0,
+    };
+    let updated = sqlx::query(
+        "UPDATE runs SET phase = $4, outcome = $5, reason = COALESCE($6, reason), detail = COALESCE($7, detail),
+         finished_at = $8, lease_until = $10, entries = entries + $11,
+         sent = CASE WHEN $12 = 1 THEN 1 ELSE sent END,
+         due_at = CASE WHEN EXISTS (SELECT 1 FROM requests WHERE run_id = $1) THEN $13 ELSE $9 END
+         WHERE id = $1 AND epoch = $2 AND entries = $3 AND finished_at IS NULL",
+    )
+    .bind(id.clone())
+    .bind(claim.epoch)
+    .bind(i64::try_from(seen).unwrap_or(i64::MAX))
+    .bind(change.phase.as_str())
+    .bind(outcome)
+    .bind(reason.or_else(|| waiting_reason(change)))
+    .bind(detail.or_else(|| waiting_detail(change)))
+    .bind(finished_at)
+    .bind(micros(change.due_at.unwrap_or(now)))
+    .bind(lease_until)
+    .bind(i64::try_from(change.entries.len()).unwrap_or(i64::MAX))
+    .bind(i64::from(sent))
+    .bind(micros(now))
+    .execute(&mut *tx)
+    .await?;
+    if updated.rows_affected() == 0 {
+        return Err(why_not(tx, claim, seen).await?);
+    }
+    for (index, entry) in change.entries.iter().enumerate() {
+        insert_entry(tx, claim.run, seen + index, micros(now), entry).await?;
+        if let Entry::Bound(binding) = entry {
+            write_binding(tx, claim.run, binding).await?;
+        }
+    }
+    if counts {
+        sqlx::query(
+            "INSERT INTO attempts (run_id, lane, root_key, runbook, at)
+             SELECT id, lane, root_key, runbook, $2 FROM runs WHERE id = $1 AND root_key IS NOT NULL
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(id)
+        .bind(micros(now))
+        .execute(&mut *tx)
+        .await?;
+    }
+    for row in &change.audit {
+        super::audit::append(tx, now, Some(claim.run), row).await?;
+    }
+    Ok(())
+}
+
+fn waiting_reason(change: &Change) -> Option<String> {
+    change.entries.iter().rev().find_map(|entry| match entry {
+        Entry::Deferred { reason, .. } | Entry::Refused { reason, .. } | Entry::StepFailed { reason, .. } => {
+            Some(reason.as_str().to_owned())
+        }
+        _ => None,
+    })
+}
+
+fn waiting_detail(change: &Change) -> Option<String> {
+    change.entries.iter().rev().find_map(|entry| match entry {
+        Entry::Deferred { detail, .. } | Entry::Refused { detail, .. } | Entry::StepFailed { detail, .. } => {
+            Some(detail.clone())
+        }
+        _ => None,
+    })
+}
+
+async fn why_not(tx: &mut AnyConnection, claim: &Claim, seen: usize) -> Result<CommitError, CommitError> {
+    let row = sqlx::query("SELECT epoch, entries FROM runs WHERE id = $1")
+        .bind(claim.run.to_string())
+        .fetch_one(&mut *tx)
+        .await?;
+    let epoch: i64 = row.try_get(0)?;
+    let entries: i64 = row.try_get(1)?;
+    if epoch == claim.epoch && usize::try_from(entries).unwrap_or_default() != seen {
+        Ok(CommitError::Stale)
+    } else {
+        Ok(CommitError::LeaseLost)
+    }
+}
+
+/// The columns that an entry `bound` is looked up by.
+pub(super) async fn write_binding(tx: &mut AnyConnection, run: RunId, binding: &Binding) -> Result<(), StoreError> {
+    let key = binding.root.key();
+    let uid = binding.alerts.first().map(|alert| alert.target.uid.clone());
+    sqlx::query("UPDATE runs SET uid = $2, root = $3, root_key = $4 WHERE id = $1")
+        .bind(run.to_string())
+        .bind(uid)
+        .bind(json(&binding.root))
+        .bind(key.clone())
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query("UPDATE run_alerts SET root_key = $2 WHERE run_id = $1")
+        .bind(run.to_string())
+        .bind(key)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn insert_entry(
+    tx: &mut AnyConnection,
+    run: RunId,
+    n: usize,
+    at: i64,
+    entry: &Entry,
+) -> Result<(), StoreError> {
+    let row = [(run, n, at, entry)];
+    bulk::insert(
+        tx,
+        "INSERT INTO journal (run_id, n, at, v, kind, data)",
+        6,
+        "",
+        &row,
+        |query, (run, n, at, entry)| {
+            query
+                .bind(run.to_string())
+                .bind(i64::try_from(*n).unwrap_or(i64::MAX))
+                .bind(*at)
+                .bind(journal::VERSION)
+                .bind(entry.kind())
+                .bind(entry.data().to_string())
+        },
+    )
+    .await
+}
+
+type FinishColumns = (
+    &'static str,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+);
+
+pub(super) fn finish_columns(finish: Option<&Finish>, at: Timestamp) -> FinishColumns {
+    match finish {
+        None => (Phase::Pending.as_str(), None, None, None, None),
+        Some(finish) => (
+            Phase::Finished.as_str(),
+            Some(finish.outcome.as_str().to_owned()),
+            Some(finish.reason.as_str().to_owned()),
+            Some(finish.detail.clone()),
+            Some(micros(at)),
+        ),
+    }
+}
+
+/// The end of a sibling whose alerts were taken over.
+pub(super) fn merged(into: RunId) -> Finish {
+    Finish::new(
+        Outcome::Suppressed,
+        Reason::Merged,
+        format!("run {into} on the same root took over the alerts"),
+    )
+}
