@@ -13,6 +13,7 @@ use crate::{
 
 /// A control plane of its own: what happens to it must not happen to other tests.
 async fn own_world(namespace: &str) -> World {
+    crate::service::trust();
     let plane = ControlPlane::start(ControlPlaneOptions::default()).await.unwrap();
     World::on(Box::leak(Box::new(plane)), namespace).await
 }

@@ -116,8 +116,13 @@ async fn a_rule_fires_and_the_crash_looping_pod_is_evicted_once_replaced_and_ver
     );
     assert!(!journal.contains("hunter2"), "{journal}");
 
-    let metrics = service.metrics().await;
-    assert!(metrics.contains("selfhealer_pods_healed_total 1"), "{metrics}");
+    // The end is counted just after it was committed.
+    let metrics = world
+        .wait("the healed pod to be counted", async || {
+            let metrics = service.metrics().await;
+            metrics.contains("selfhealer_pods_healed_total 1").then_some(metrics)
+        })
+        .await;
     assert!(metrics.contains("selfhealer_pods_failed_total 0"), "{metrics}");
 
     // An intent row before the eviction, a result row after.

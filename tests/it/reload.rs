@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     disk::unreachable_cluster,
     path::shipped_runbook,
-    service::{Installation, PATIENCE, Service},
+    service::{Installation, PATIENCE, Service, http},
 };
 
 async fn runbooks(service: &Service, what: &str, holds: impl Fn(&[Value]) -> bool) {
@@ -54,7 +54,7 @@ async fn a_changed_file_is_read_and_a_broken_one_keeps_its_last_good_version_in_
             && enforced(items, "crash-looping-pod")
     };
     runbooks(&service, "the last good version in shadow", last_good).await;
-    let ready = reqwest::get(format!("{}/readyz", service.admin)).await.unwrap();
+    let ready = http().get(format!("{}/readyz", service.admin)).send().await.unwrap();
     assert_eq!(ready.status(), 200, "a broken runbook is a warning");
     assert!(ready.text().await.unwrap().contains("[!]runbooks"));
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Once,
         mpsc::{Receiver, channel},
     },
     thread,
@@ -105,6 +105,20 @@ fn kubernetes(kubeconfig: &Path, more: &str) -> String {
     }
 }
 
+/// A client; whoever speaks TLS in this process must know by whose cryptography, whichever test is first.
+pub fn http() -> reqwest::Client {
+    trust();
+    reqwest::Client::builder().timeout(PATIENCE).build().unwrap()
+}
+
+/// Installs the cryptography, once.
+pub fn trust() {
+    static TRUST: Once = Once::new();
+    TRUST.call_once(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
 impl Service {
     pub async fn spawn(command: Command) -> Self {
         tokio::task::spawn_blocking(move || Self::spawn_blocking(command))
@@ -133,7 +147,7 @@ impl Service {
             url,
             admin,
             log,
-            client: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
+            client: http(),
         }
     }
 

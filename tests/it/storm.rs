@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     disk::unreachable_cluster,
-    service::{Installation, PATIENCE},
+    service::{Installation, PATIENCE, http},
     webhook::{firing, notification},
 };
 
@@ -29,7 +29,7 @@ async fn every_202_before_a_kill_in_a_storm_is_in_the_store_after_it() {
         .map(|_| {
             let (url, acknowledged, sent) = (url.clone(), acknowledged.clone(), sent.clone());
             tokio::spawn(async move {
-                let client = reqwest::Client::new();
+                let client = http();
                 loop {
                     let n = sent.fetch_add(1, Ordering::Relaxed).to_string();
                     let alert = firing(&[("alertname", "Storm"), ("n", &n)]);

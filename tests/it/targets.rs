@@ -6,7 +6,7 @@ use test_cluster::{Alertmanager, webhook_config};
 use crate::{
     guards::start,
     path::{ENFORCE, shipped_runbook},
-    service::{Installation, outcome},
+    service::{Installation, http, outcome},
     webhook::{crash_looping, firing, notification, resolved},
     workload::{World, name, uid},
 };
@@ -135,7 +135,7 @@ async fn the_same_alert_of_two_alertmanagers_is_one_episode_and_one_run() {
         Alertmanager::start(&config).await.unwrap(),
     );
     let alert = world.alert_about(&sick);
-    let client = reqwest::Client::new();
+    let client = http();
     for alertmanager in [&one, &other] {
         let body = json!([{"labels": alert["labels"], "annotations": alert["annotations"]}]);
         let answer = client

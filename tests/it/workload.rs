@@ -1,7 +1,6 @@
 //! Objects in the test cluster: a namespace for each test, workloads in it, and faults.
 
 use std::{
-    sync::Once,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
@@ -22,7 +21,10 @@ use kube::{
 use serde_json::{Value, json};
 use test_cluster::ControlPlane;
 
-use crate::{service::PATIENCE, webhook::crash_looping};
+use crate::{
+    service::{PATIENCE, trust},
+    webhook::crash_looping,
+};
 
 /// A namespace of the shared control plane.
 pub struct World {
@@ -34,16 +36,14 @@ pub struct World {
 impl World {
     /// A namespace of its own, and the rights of `deploy/rbac.yaml` for the user `selfhealer`.
     pub async fn new(name: &str) -> Self {
+        trust();
         Self::on(ControlPlane::shared().await.unwrap(), name).await
     }
 
     /// The same on another control plane.
     pub async fn on(plane: &'static ControlPlane, name: &str) -> Self {
-        static TRUST: Once = Once::new();
+        trust();
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        TRUST.call_once(|| {
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        });
         let namespace = format!("{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         plane.create_namespace(&namespace).await.unwrap();
         let world = Self {
