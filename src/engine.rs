@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{books::Books, clock::Clock, cluster::Cluster, metrics::Metrics, store::Store};
 
 mod act;
+mod judge;
 mod report;
 mod resolve;
 mod turn;

@@ -7,17 +7,16 @@ use jiff::Timestamp;
 use super::Engine;
 use crate::{
     domain::{
-        guard::{self, Facts, Ledger, Verdict},
-        journal::{Entry, Intent},
+        journal::Entry,
         next::{Next, after, next},
         reason::Reason,
-        run::{Binding, Finish, Outcome, Run},
+        run::{Binding, Finish, Outcome, Phase, Run},
         runbook::{Guards, Mode},
         state::State,
     },
     runbooks::Compiled,
-    steps::{self, Plan, Scene},
-    store::{Audit, Change, Claim, Claimed, CommitError, Judged, StoreError},
+    steps::Scene,
+    store::{Audit, Change, Claim, Claimed, CommitError, StoreError},
 };
 
 /// A run whose journal cannot be read is looked at again after so long: a newer program may have come.
@@ -99,7 +98,11 @@ impl Engine {
                 version,
                 "the run is left alone: its runbook version cannot be read by this program"
             );
-            self.store.release(claim, later).await?;
+            if self.clock.now() < claimed.run.deadline {
+                self.store.release(claim, later.min(claimed.run.deadline)).await?;
+            } else {
+                self.abandon(&claimed, &state).await?;
+            }
             return Ok(None);
         };
         let mut run = claimed.run.clone();
@@ -123,6 +126,39 @@ impl Engine {
             fresh: false,
             leased_at: claimed_at,
         }))
+    }
+}
+
+impl Engine {
+    /// Ends a run past its deadline whose runbook cannot be read.
+    async fn abandon(&self, claimed: &Claimed, state: &State) -> Result<(), StoreError> {
+        let outcome = if state.sent {
+            Outcome::Inconclusive
+        } else {
+            Outcome::Suppressed
+        };
+        let detail = format!(
+            "version {} of the runbook cannot be read by this program",
+            claimed.run.version
+        );
+        let change = Change {
+            entries: vec![Entry::Finished(Finish::new(outcome, Reason::RunbookUnreadable, detail))],
+            phase: Phase::Finished,
+            due_at: None,
+            audit: Vec::new(),
+        };
+        let name = &claimed.run.runbook;
+        match self
+            .store
+            .record(&claimed.claim, &claimed.lane, name, state.entries, &change)
+            .await
+        {
+            Ok(()) => self.metrics.run_finished(name, outcome, Reason::RunbookUnreadable),
+            Err(CommitError::Store(error)) => return Err(error),
+            // Somebody else has it, or it has changed: it is looked at again.
+            Err(CommitError::LeaseLost | CommitError::Stale) => {}
+        }
+        Ok(())
     }
 }
 
@@ -209,7 +245,7 @@ impl Turn<'_> {
     }
 
     /// A binding that only this turn knows goes before whatever is recorded next.
-    fn with_binding(&self, entries: Vec<Entry>) -> Vec<Entry> {
+    pub(super) fn with_binding(&self, entries: Vec<Entry>) -> Vec<Entry> {
         let binding = self.unsaved.clone().map(Entry::Bound);
         binding.into_iter().chain(entries).collect()
     }
@@ -236,165 +272,6 @@ impl Turn<'_> {
         self.commit(entries, Some(until), Vec::new()).await
     }
 
-    /// Plans the step's next action and has it judged.
-    async fn plan(&mut self, step: usize) -> Result<Flow, Interrupt> {
-        let runbook = self.runbook.clone();
-        let Some(declared) = runbook.runbook.steps.get(step) else {
-            return Ok(Flow::Continue);
-        };
-        let Some(binding) = self.state.binding.clone() else {
-            return Ok(Flow::Continue);
-        };
-        let planned = steps::plan(&self.scene(&binding), &declared.action).await;
-        let now = self.now();
-        match planned {
-            Ok(Plan::Act {
-                intent,
-                ready_after,
-                facts,
-            }) => self.judge(step, &binding, intent, ready_after, facts).await,
-            Ok(Plan::Wait { reason, detail, again }) => self.defer(reason, detail, after(now, again)).await,
-            Ok(Plan::Complete { detail }) => {
-                let flow = self
-                    .commit(vec![Entry::StepDone { step, detail }], None, Vec::new())
-                    .await?;
-                crate::crash_point::crash_point(crate::crash_point::CrashPoint::StepDoneAfterCommit);
-                Ok(flow)
-            }
-            Ok(Plan::Refuse { reason, detail }) => self.refuse(step, reason, detail).await,
-            Err(error) => {
-                let again = after(now, steps::AGAIN);
-                self.defer(error.reason(), error.to_string(), again).await
-            }
-        }
-    }
-
-    /// What must not be done ends the run; as a failure, if something was done before.
-    async fn refuse(&mut self, step: usize, reason: Reason, detail: String) -> Result<Flow, Interrupt> {
-        if self.state.sent {
-            return self
-                .commit(vec![Entry::StepFailed { step, reason, detail }], None, Vec::new())
-                .await;
-        }
-        self.finish(Finish::new(Outcome::Suppressed, reason, detail)).await
-    }
-
-    /// Judges and starts, in one transaction.
-    async fn judge(
-        &mut self,
-        step: usize,
-        binding: &Binding,
-        intent: Intent,
-        ready_after: Option<i64>,
-        facts: Facts,
-    ) -> Result<Flow, Interrupt> {
-        let facts = Facts {
-            protected: self.protected(binding),
-            ..facts
-        };
-        let now = self.now();
-        let mut after_change = self.state.clone();
-        let decide = |ledger: &Ledger| {
-            let (entry, due_at) = self.verdict(step, &intent, ready_after, &facts, ledger, now);
-            let entries = self.with_binding(entry.into_iter().collect());
-            for entry in &entries {
-                after_change.apply(now, entry);
-            }
-            let audit = entries.iter().filter_map(intent_row).collect();
-            Change {
-                entries,
-                phase: after_change.phase(),
-                due_at,
-                audit,
-            }
-        };
-        let begun = self.engine.clock.monotonic();
-        let judged = self
-            .engine
-            .store
-            .judge(
-                &self.claimed,
-                self.state.entries,
-                self.unsaved.as_ref(),
-                binding,
-                &self.guards,
-                decide,
-            )
-            .await?;
-        let change = match judged {
-            Judged::Merged { into } => return Ok(self.merged(into)),
-            Judged::Committed(change) => change,
-        };
-        self.leased_at = begun;
-        self.unsaved = None;
-        self.state = after_change;
-        self.fresh = self.state.open.is_some();
-        if let Some(finish) = &self.state.finished {
-            self.told(finish);
-        }
-        Ok(match (change.due_at, &self.state.finished) {
-            (None, None) => Flow::Continue,
-            _ => Flow::Yield,
-        })
-    }
-
-    fn verdict(
-        &self,
-        step: usize,
-        intent: &Intent,
-        ready_after: Option<i64>,
-        facts: &Facts,
-        ledger: &Ledger,
-        now: Timestamp,
-    ) -> (Option<Entry>, Option<Timestamp>) {
-        if let Some(cancel) = &ledger.cancel {
-            let detail = format!("by {}: {}", cancel.who, cancel.why);
-            let finish = Finish::new(Outcome::Canceled, Reason::Canceled, detail);
-            return (Some(Entry::Finished(finish)), None);
-        }
-        match guard::judge(&self.run, &self.guards, &self.state, facts, ledger, now) {
-            Verdict::Allow if self.run.mode == Mode::Shadow => {
-                let intent = intent.clone();
-                (Some(Entry::WouldStart { step, intent }), None)
-            }
-            Verdict::Allow => {
-                let started = Entry::Started {
-                    step,
-                    intent: intent.clone(),
-                    dry_run: self.run.mode == Mode::DryRun,
-                    ready_after,
-                };
-                (Some(started), None)
-            }
-            Verdict::Defer { reason, detail, until } => {
-                let known = self
-                    .state
-                    .waiting
-                    .as_ref()
-                    .is_some_and(|waiting| waiting.reason == reason);
-                let until = until.min(self.run.deadline);
-                let entry = (!known).then_some(Entry::Deferred { reason, detail, until });
-                (entry, Some(until))
-            }
-            Verdict::Suppress { reason, detail } if self.state.sent => {
-                (Some(Entry::StepFailed { step, reason, detail }), None)
-            }
-            Verdict::Suppress { reason, detail } => {
-                let finish = Finish::new(Outcome::Suppressed, reason, detail);
-                (Some(Entry::Finished(finish)), None)
-            }
-        }
-    }
-
-    fn protected(&self, binding: &Binding) -> Option<String> {
-        let targets = binding.alerts.iter().map(|alert| &alert.target.object);
-        targets
-            .chain([&binding.root.0])
-            .filter_map(|object| object.namespace.as_ref())
-            .find(|namespace| self.engine.options.protected.contains(namespace))
-            .cloned()
-    }
-
     pub(super) fn scene<'a>(&'a self, binding: &'a Binding) -> Scene<'a> {
         Scene {
             cluster: &self.engine.cluster,
@@ -405,18 +282,5 @@ impl Turn<'_> {
             alerts: &self.claimed.alerts,
             now: self.now(),
         }
-    }
-}
-
-fn intent_row(entry: &Entry) -> Option<Audit> {
-    match entry {
-        Entry::Started {
-            intent, dry_run: false, ..
-        } if intent.is_mutation() => Some(Audit {
-            kind: "intent",
-            who: "selfhealer".to_owned(),
-            data: serde_json::json!(intent),
-        }),
-        _ => None,
     }
 }
