@@ -127,6 +127,8 @@ impl Service {
     }
 
     fn spawn_blocking(mut command: Command) -> Self {
+        // Before the process: what panics here must not leave one behind.
+        let client = http();
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = channel();
@@ -147,7 +149,7 @@ impl Service {
             url,
             admin,
             log,
-            client: http(),
+            client,
         }
     }
 
