@@ -4,7 +4,7 @@
 //! from survives a power cut. The SQL is what SQLite and PostgreSQL share (`$1`, `RETURNING`, `ON CONFLICT`); what
 //! differs stands in the folders of [`migrations`].
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::{Any, AnyPool, Transaction};
@@ -45,7 +45,6 @@ pub struct Store {
     ids: Arc<Ids>,
     /// Held as long as the store lives: a second process on the same file must not start.
     _lock: Option<Arc<std::fs::File>>,
-    file: Option<PathBuf>,
 }
 
 impl Store {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::turn::{Flow, Interrupt, Turn};
+use super::turn::{Flow, Interrupt, Turn, canceled};
 use crate::{
     crash_point::{CrashPoint, crash_point},
     domain::{
@@ -114,10 +114,7 @@ impl Turn<'_> {
         if let Some(finish) = &self.state.finished {
             self.told(finish);
         }
-        Ok(match (change.due_at, &self.state.finished) {
-            (None, None) => Flow::Continue,
-            _ => Flow::Yield,
-        })
+        Ok(self.flow(change.due_at))
     }
 
     fn verdict(
@@ -130,9 +127,7 @@ impl Turn<'_> {
         now: Timestamp,
     ) -> (Option<Entry>, Option<Timestamp>) {
         if let Some(cancel) = &ledger.cancel {
-            let detail = format!("by {}: {}", cancel.who, cancel.why);
-            let finish = Finish::new(Outcome::Canceled, Reason::Canceled, detail);
-            return (Some(Entry::Finished(finish)), None);
+            return (Some(Entry::Finished(canceled(cancel))), None);
         }
         match guard::judge(&self.run, &self.guards, &self.state, facts, ledger, now) {
             Verdict::Allow if self.run.mode == Mode::Shadow => {
@@ -149,13 +144,7 @@ impl Turn<'_> {
                 (Some(started), None)
             }
             Verdict::Defer { reason, detail, until } => {
-                let known = self
-                    .state
-                    .waiting
-                    .as_ref()
-                    .is_some_and(|waiting| waiting.reason == reason);
-                let until = until.min(self.run.deadline);
-                let entry = (!known).then_some(Entry::Deferred { reason, detail, until });
+                let (entry, until) = self.deferral(reason, detail, until);
                 (entry, Some(until))
             }
             Verdict::Suppress { reason, detail } if self.state.sent => {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::Engine;
 use crate::{
     domain::{
+        guard::Cancel,
         journal::Entry,
         next::{Next, after, next},
         reason::Reason,
@@ -168,9 +169,7 @@ impl Turn<'_> {
             if let Some(cancel) = &self.claimed.cancel
                 && self.state.finished.is_none()
             {
-                let detail = format!("by {}: {}", cancel.who, cancel.why);
-                self.finish(Finish::new(Outcome::Canceled, Reason::Canceled, detail))
-                    .await?;
+                self.finish(canceled(cancel)).await?;
                 return Ok(());
             }
             let now = self.now();
@@ -229,10 +228,15 @@ impl Turn<'_> {
         self.leased_at = begun;
         self.unsaved = None;
         self.state = state;
-        Ok(match (due_at, &self.state.finished) {
+        Ok(self.flow(due_at))
+    }
+
+    /// Whether the turn goes on after a commit that named this moment to look again.
+    pub(super) fn flow(&self, due_at: Option<Timestamp>) -> Flow {
+        match (due_at, &self.state.finished) {
             (None, None) => Flow::Continue,
             _ => Flow::Yield,
-        })
+        }
     }
 
     /// Makes sure that the lease outlasts a request: whoever claims the run after it must not meet ours on its way.
@@ -255,21 +259,21 @@ impl Turn<'_> {
         self.commit(Vec::new(), Some(until), Vec::new()).await
     }
 
+    /// The entry about a wait, unless the last one told the same, and when it ends.
+    pub(super) fn deferral(&self, reason: Reason, detail: String, until: Timestamp) -> (Option<Entry>, Timestamp) {
+        let until = until.min(self.run.deadline);
+        let waiting = self.state.waiting.as_ref();
+        if waiting.is_some_and(|waiting| waiting.reason == reason) {
+            return (None, until);
+        }
+        tracing::info!(reason = reason.as_str(), detail, "the run waits");
+        (Some(Entry::Deferred { reason, detail, until }), until)
+    }
+
     /// Waits for a reason; the journal tells it once.
     pub(super) async fn defer(&mut self, reason: Reason, detail: String, until: Timestamp) -> Result<Flow, Interrupt> {
-        let until = until.min(self.run.deadline);
-        let known = self
-            .state
-            .waiting
-            .as_ref()
-            .is_some_and(|waiting| waiting.reason == reason);
-        let entries = if known {
-            Vec::new()
-        } else {
-            tracing::info!(reason = reason.as_str(), detail, "the run waits");
-            vec![Entry::Deferred { reason, detail, until }]
-        };
-        self.commit(entries, Some(until), Vec::new()).await
+        let (entry, until) = self.deferral(reason, detail, until);
+        self.commit(entry.into_iter().collect(), Some(until), Vec::new()).await
     }
 
     pub(super) fn scene<'a>(&'a self, binding: &'a Binding) -> Scene<'a> {
@@ -283,4 +287,10 @@ impl Turn<'_> {
             now: self.now(),
         }
     }
+}
+
+/// The end that a person asked for.
+pub(super) fn canceled(cancel: &Cancel) -> Finish {
+    let detail = format!("by {}: {}", cancel.who, cancel.why);
+    Finish::new(Outcome::Canceled, Reason::Canceled, detail)
 }

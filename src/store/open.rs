@@ -46,7 +46,6 @@ impl Store {
             clock,
             ids,
             _lock: Some(Arc::new(lock)),
-            file: Some(file.to_owned()),
         };
         store.take_over().await.map_err(unusable)?;
         Ok(store)
@@ -67,11 +66,6 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(())
-    }
-
-    /// Where the database stands.
-    pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
     }
 
     /// The lock on the file proves that no other process holds a lease, so what the last one held ends now.
