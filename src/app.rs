@@ -22,7 +22,6 @@ use crate::{
     clock::{Clock, SystemClock},
     cluster::{Access, Cluster},
     config::Config,
-    domain::next::after,
     engine::{self, Engine},
     http::{self, Draining},
     ids::Ids,
@@ -256,10 +255,4 @@ fn unfolder(config: &Config, shared: &Shared) -> unfold::Unfolder {
 
 fn addresses(bound: &[std::net::SocketAddr]) -> String {
     bound.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// The moment so long before now.
-fn before(clock: &dyn Clock, age: Duration) -> jiff::Timestamp {
-    let now = clock.now();
-    now - after(now, age).duration_since(now)
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    cluster::{Cluster, ClusterError},
+    cluster::{Cluster, ClusterError, Lineage},
     domain::{
         guard::Facts,
         journal::Intent,
@@ -16,6 +16,7 @@ use crate::{
         run::{Binding, EpisodeId, Run},
         state::State,
         step::StepAction,
+        target::Target,
     },
     runbooks::Compiled,
     store::RunAlert,
@@ -41,6 +42,19 @@ pub struct Scene<'a> {
     pub alerts: &'a [RunAlert],
     /// The moment.
     pub now: Timestamp,
+    /// What was read of the cluster in the same breath, to find the target.
+    pub seen: Option<&'a Seen>,
+}
+
+/// An alerted object and what is above it, as they have just been read.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The object.
+    pub target: Target,
+    /// Live.
+    pub live: Value,
+    /// And what controls it.
+    pub lineage: Lineage,
 }
 
 /// What a step wants.

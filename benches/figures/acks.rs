@@ -4,7 +4,7 @@ use super::{
     load::CONNECTIONS,
     machine::median,
     runtime,
-    spawn::{NullServer, address, client, drained, installation, yardstick},
+    spawn::{Server, address, client, drained, installation, yardstick},
     table::Table,
 };
 
@@ -20,12 +20,18 @@ pub fn closed(table: &mut Table) {
     let runtime = runtime();
     for (alerts, posts) in SIZES {
         let (mut rates, mut of_yardstick, mut of_null, mut unfolded) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut ceiling, mut of_ceiling, mut inbox) = (Vec::new(), Vec::new(), Vec::new());
         for round in 1..=ROUNDS {
             let yardstick = yardstick("closed", alerts, posts);
             let null = {
-                let server = NullServer::start();
+                let server = Server::null();
                 closed_loop(&server.address, alerts, posts)
             };
+            let behind_http = {
+                let server = Server::yardstick();
+                closed_loop(&server.address, alerts, posts)
+            };
+            let inbox_alone = client(&["inbox", &alerts.to_string(), &posts.to_string()]);
             let (service, rate) = runtime.block_on(async {
                 let installation = installation(&[], "");
                 let service = installation.start().await;
@@ -39,11 +45,13 @@ pub fn closed(table: &mut Table) {
                 (tally, rate)
             });
             println!(
-                "alerts={alerts} round={round} yardstick={:.0}/s (p99 {:.2} ms) null={:.0}/s service={:.0}/s \
-                 (p50 {:.2} p99 {:.2} max {:.2} ms, {} refused) unfolded={rate:.0} alerts/s",
+                "alerts={alerts} round={round} yardstick={:.0}/s (p99 {:.2} ms) null={:.0}/s behind_http={:.0}/s \
+                 inbox={:.0}/s service={:.0}/s (p50 {:.2} p99 {:.2} max {:.2} ms, {} refused) unfolded={rate:.0} alerts/s",
                 yardstick.rate(),
                 yardstick.p99,
                 null.rate(),
+                behind_http.rate(),
+                inbox_alone.rate(),
                 service.rate(),
                 service.p50,
                 service.p99,
@@ -53,6 +61,9 @@ pub fn closed(table: &mut Table) {
             rates.push(service.rate());
             of_yardstick.push(100.0 * service.rate() / yardstick.rate());
             of_null.push(100.0 * service.rate() / null.rate());
+            ceiling.push(100.0 * behind_http.rate() / yardstick.rate());
+            of_ceiling.push(100.0 * service.rate() / behind_http.rate());
+            inbox.push(100.0 * inbox_alone.rate() / yardstick.rate());
             unfolded.push(rate);
         }
         let what = format!("{alerts} alerts a post, {CONNECTIONS} connections");
@@ -61,6 +72,21 @@ pub fn closed(table: &mut Table) {
             format!("{what}: of the yardstick's rows/s"),
             median(&mut of_yardstick),
             60.0,
+            " %",
+        );
+        table.note(
+            format!("{what}: what the yardstick itself reaches of that behind the same HTTP server"),
+            median(&mut ceiling),
+            " %",
+        );
+        table.note(
+            format!("{what}: of the yardstick behind the same HTTP server"),
+            median(&mut of_ceiling),
+            " %",
+        );
+        table.note(
+            format!("{what}: what the inbox reaches of the yardstick without HTTP, client and unfolding"),
+            median(&mut inbox),
             " %",
         );
         table.at_least(

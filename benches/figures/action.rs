@@ -75,8 +75,8 @@ pub fn measure(table: &mut Table) {
     });
 }
 
-/// What the API server takes for the reads before an eviction: the pod, its owners and its namespace, to resolve and again
-/// to plan. In milliseconds, the median of five.
+/// What the API server takes for the reads before an eviction: the pod, its owners and its namespace. In milliseconds, the
+/// median of five.
 async fn reads_of(client: &Client, world: &World, pod: &Pod, app: &str) -> f64 {
     let namespace = &world.namespace;
     let owner = &pod.metadata.owner_references.as_ref().unwrap()[0].name;
@@ -89,7 +89,7 @@ async fn reads_of(client: &Client, world: &World, pod: &Pod, app: &str) -> f64 {
     let mut times = Vec::new();
     for _ in 0..5 {
         let begin = Instant::now();
-        for (path, name) in paths.iter().chain(&paths) {
+        for (path, name) in &paths {
             let request = Request::new(path.clone()).get(name, &GetParams::default()).unwrap();
             let _: Value = client.request(request).await.unwrap();
         }

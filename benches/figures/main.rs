@@ -12,6 +12,7 @@ use std::{process::ExitCode, time::Duration};
 mod acks;
 mod action;
 mod http;
+mod inbox;
 mod load;
 mod machine;
 mod null;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["null-server", folder] => null::serve(folder),
         ["closed", address, alerts, posts] => load::closed(address, alerts.parse().unwrap(), posts.parse().unwrap()),
+        ["inbox", alerts, posts] => inbox::closed(alerts.parse().unwrap(), posts.parse().unwrap()),
         ["open", address, rate, seconds] => load::open(address, rate.parse().unwrap(), seconds.parse().unwrap()),
         parts => return figures(parts),
     }

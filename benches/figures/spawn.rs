@@ -95,19 +95,29 @@ fn told(command: &mut Command) -> Tally {
     text.lines().find_map(Tally::parse).unwrap()
 }
 
-/// The server that stores nothing; dropping it ends it.
-pub struct NullServer {
+/// A server beside the service; dropping it ends it.
+pub struct Server {
     child: Child,
     pub address: String,
     _folder: TempDir,
 }
 
-impl NullServer {
-    pub fn start() -> Self {
+impl Server {
+    /// The one that stores nothing.
+    pub fn null() -> Self {
+        Self::start(std::env::current_exe().unwrap(), "null-server")
+    }
+
+    /// The yardstick behind HTTP.
+    pub fn yardstick() -> Self {
+        Self::start(yardstick_program(), "http")
+    }
+
+    fn start(program: PathBuf, how: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut command = Command::new(program);
         let mut child = command
-            .arg("null-server")
+            .arg(how)
             .arg(folder.path())
             .stdout(Stdio::piped())
             .spawn()
@@ -124,7 +134,7 @@ impl NullServer {
     }
 }
 
-impl Drop for NullServer {
+impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

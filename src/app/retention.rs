@@ -4,8 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::before;
-use crate::{clock::Clock, store::Store};
+use crate::{clock::Clock, domain::next::before, store::Store};
 
 /// How often it is looked for.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -16,8 +15,9 @@ const POSTS: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) async fn run(store: Store, clock: Arc<dyn Clock>, retention: Duration, stop: CancellationToken) {
     while !stop.is_cancelled() {
+        let now = clock.now();
         let gone = store
-            .let_go(before(&*clock, retention), before(&*clock, retention.min(POSTS)))
+            .let_go(before(now, retention), before(now, retention.min(POSTS)))
             .await;
         let pause = match gone {
             Ok(0) => EVERY,

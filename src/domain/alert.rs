@@ -15,15 +15,18 @@ pub type Labels = BTreeMap<String, String>;
 /// One POST of Alertmanager: a group of alerts, firing and resolved mixed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Notification {
+pub struct Notification<A = Alert> {
     /// Always `4`.
     pub version: Version,
     /// How many alerts Alertmanager left out because of `max_alerts`.
     #[serde(default)]
     pub truncated_alerts: u64,
     /// Never trusted to be of one status or one target: each alert is decided on its own.
-    pub alerts: Vec<Alert>,
+    pub alerts: Vec<A>,
 }
+
+/// A notification of which it is only asked whether it is one: what it says is checked in the same way, and not kept.
+pub type Outline = Notification<Alert<UnreadMap, UnreadText>>;
 
 /// The one payload version there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +35,14 @@ pub struct Version;
 /// One labelled alert.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Alert {
+pub struct Alert<L = Labels, S = String> {
     /// Its own status, not the group's.
     pub status: Status,
     /// Its identity together with their values.
-    pub labels: Labels,
+    pub labels: L,
     /// For people and templates.
     #[serde(default)]
-    pub annotations: Labels,
+    pub annotations: L,
     /// When this firing began, as far as Alertmanager knows.
     pub starts_at: Moment,
     /// When it ended; Alertmanager sends year 1 while it fires.
@@ -47,10 +50,18 @@ pub struct Alert {
     pub ends_at: Option<Moment>,
     /// Where the rule can be seen; may be empty.
     #[serde(default, rename = "generatorURL")]
-    pub generator_url: String,
+    pub generator_url: S,
     /// Alertmanager's hash over all labels.
     pub fingerprint: Fingerprint,
 }
+
+/// A text that was there and was not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnreadText;
+
+/// Texts by name that were there and were not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnreadMap;
 
 /// Firing or resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -69,6 +80,43 @@ pub struct Fingerprint(pub u64);
 /// A time stamp as Alertmanager sends it; far past and far future included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub Timestamp);
+
+impl<'de> Deserialize<'de> for UnreadText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Self)
+    }
+}
+
+impl de::Visitor<'_> for UnreadText {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self, E> {
+        Ok(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UnreadMap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self)
+    }
+}
+
+impl<'de> de::Visitor<'de> for UnreadMap {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<M: de::MapAccess<'de>>(self, mut map: M) -> Result<Self, M::Error> {
+        while map.next_entry::<UnreadText, UnreadText>()?.is_some() {}
+        Ok(Self)
+    }
+}
 
 impl<'de> Deserialize<'de> for Version {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

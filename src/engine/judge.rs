@@ -13,7 +13,7 @@ use crate::{
         run::{Binding, Finish, Outcome},
         runbook::Mode,
     },
-    steps::{self, Plan},
+    steps::{self, Plan, Scene},
     store::{Audit, Change, Judged},
 };
 
@@ -27,7 +27,13 @@ impl Turn<'_> {
         let Some(binding) = self.state.binding.clone() else {
             return Ok(Flow::Continue);
         };
-        let planned = steps::plan(&self.scene(&binding), &declared.action).await;
+        // Read in this turn, with nothing waited for since; used once, since an action changes what is there.
+        let seen = self.seen.take();
+        let scene = Scene {
+            seen: seen.as_ref(),
+            ..self.scene(&binding)
+        };
+        let planned = steps::plan(&scene, &declared.action).await;
         let now = self.now();
         match planned {
             Ok(Plan::Act {

@@ -7,15 +7,14 @@ use serde_json::Value;
 
 use super::turn::{Flow, Interrupt, Turn};
 use crate::{
-    cluster::Lineage,
     domain::{
         health::{created, replicas},
         next::after,
         reason::Reason,
         run::{Binding, BoundAlert, Finish, Outcome, RunId},
-        target::{ObjectRef, Target},
+        target::Target,
     },
-    steps::AGAIN,
+    steps::{AGAIN, Seen},
     store::{Judged, RunAlert},
 };
 
@@ -66,10 +65,11 @@ impl Turn<'_> {
                 return self.defer(error.reason(), error.to_string(), again).await;
             }
         };
-        self.bind(&object, alerts, lineage).await
+        self.bind(alerts, Seen { target, live, lineage }).await
     }
 
-    async fn bind(&mut self, object: &ObjectRef, alerts: Vec<BoundAlert>, lineage: Lineage) -> Result<Flow, Interrupt> {
+    async fn bind(&mut self, alerts: Vec<BoundAlert>, seen: Seen) -> Result<Flow, Interrupt> {
+        let (object, lineage) = (&seen.target.object, &seen.lineage);
         let countable = lineage
             .workload
             .as_ref()
@@ -77,7 +77,7 @@ impl Turn<'_> {
         let binding = Binding {
             alerts,
             workload: countable.map(|(object, _)| object.clone()),
-            root: lineage.root,
+            root: lineage.root.clone(),
         };
         let is_mirror = binding.root.0.kind == "Node" && object.kind == "Pod";
         if object.kind == "Pod" && (!lineage.managed || is_mirror) {
@@ -109,6 +109,7 @@ impl Turn<'_> {
         // It is first in the journal when the turn records anything, so it is folded already.
         self.state.binding = Some(binding.clone());
         self.unsaved = Some(binding);
+        self.seen = Some(seen);
         Ok(Flow::Continue)
     }
 

@@ -16,7 +16,7 @@ use crate::{
         state::State,
     },
     runbooks::Compiled,
-    steps::Scene,
+    steps::{Scene, Seen},
     store::{Audit, Change, Claim, Claimed, CommitError, StoreError},
 };
 
@@ -34,6 +34,8 @@ pub(super) struct Turn<'a> {
     pub state: State,
     /// What was seen in this turn and is not in the journal yet.
     pub unsaved: Option<Binding>,
+    /// What resolving read of the cluster, for the plan that follows at once.
+    pub seen: Option<Seen>,
     /// The open `started` was committed in this turn: its request cannot have been sent before.
     pub fresh: bool,
     /// When the lease was last asked for, on the clock that never jumps.
@@ -124,6 +126,7 @@ impl Engine {
             guards,
             state,
             unsaved: None,
+            seen: None,
             fresh: false,
             leased_at: claimed_at,
         }))
@@ -285,6 +288,7 @@ impl Turn<'_> {
             binding,
             alerts: &self.claimed.alerts,
             now: self.now(),
+            seen: None,
         }
     }
 }

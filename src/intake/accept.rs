@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::{
     clock::Clock,
     crash_point::{CrashPoint, crash_point},
-    domain::alert::Notification,
+    domain::alert::Outline,
     metrics::Metrics,
     store::{NewPost, Store, StoreError},
 };
@@ -103,13 +103,7 @@ pub fn inbox(
 impl Inbox {
     /// Takes a post in. When this returns `Ok`, it is on the disk.
     pub async fn accept(&self, source: &str, body: Bytes) -> Result<u32, AcceptError> {
-        let notification: Notification =
-            serde_json::from_slice(&body).map_err(|error| AcceptError::Malformed(error.to_string()))?;
-        if notification.alerts.is_empty() {
-            return Err(AcceptError::Malformed("`alerts` is empty".to_owned()));
-        }
-        let alerts = u32::try_from(notification.alerts.len()).unwrap_or(u32::MAX);
-        drop(notification.alerts);
+        let (alerts, truncated) = outline(&body)?;
         let waiting = self.waiting.load(Ordering::Relaxed);
         if waiting.saturating_add(u64::from(alerts)) > self.limit {
             return Err(AcceptError::Full { waiting });
@@ -130,9 +124,19 @@ impl Inbox {
             .map_err(|_| AcceptError::Closing)?
             .map_err(AcceptError::Store)?;
         crash_point(CrashPoint::AcceptAfterCommit);
-        self.metrics.truncated(notification.truncated_alerts);
+        self.metrics.truncated(truncated);
         Ok(alerts)
     }
+}
+
+/// How many alerts a post has, and how many more Alertmanager left out.
+fn outline(body: &[u8]) -> Result<(u32, u64), AcceptError> {
+    let outline: Outline = serde_json::from_slice(body).map_err(|error| AcceptError::Malformed(error.to_string()))?;
+    if outline.alerts.is_empty() {
+        return Err(AcceptError::Malformed("`alerts` is empty".to_owned()));
+    }
+    let alerts = u32::try_from(outline.alerts.len()).unwrap_or(u32::MAX);
+    Ok((alerts, outline.truncated_alerts))
 }
 
 impl Writer {

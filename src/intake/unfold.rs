@@ -32,6 +32,8 @@ use matching::{Candidate, candidates};
 
 /// Alerts that one transaction takes at the most, unless a single post has more. Acknowledgements wait for it.
 const BATCH: u32 = 1_000;
+/// Alerts a second beyond which unfolding leaves its time to posts that keep coming: above the 10,000 that are promised.
+const PACE: f64 = 12_000.0;
 /// How long a failed batch waits, and how long a missed wake-up can cost.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -75,6 +77,13 @@ struct Post {
     candidates: Vec<Vec<Candidate>>,
 }
 
+/// How long to leave the connection to posts that keep coming, after a batch that took so long: as long, or until no more
+/// than [`PACE`] is kept.
+fn breath(took: Duration, alerts: u64) -> Duration {
+    let due = Duration::from_secs_f64(alerts as f64 / PACE);
+    took.max(due.saturating_sub(took))
+}
+
 impl Unfolder {
     /// Unfolds until `stop`.
     pub async fn run(self, stop: CancellationToken) {
@@ -85,7 +94,8 @@ impl Unfolder {
                 Ok(unfolded) => {
                     // Posts came meanwhile: they are committed by the same connection, and go first.
                     if self.waiting.load(Ordering::Relaxed) + unfolded > before {
-                        self.clock.sleep(self.clock.monotonic() - begun).await;
+                        let took = self.clock.monotonic() - begun;
+                        self.clock.sleep(breath(took, unfolded)).await;
                     }
                     continue;
                 }

@@ -131,19 +131,24 @@ async fn candidate(scene: &Scene<'_>, bound: &BoundAlert) -> Result<Result<Plan,
         return Ok(Err((Reason::Resolved, "its alert has resolved".to_owned())));
     }
     let target = &bound.target;
-    let live = match scene.cluster.look(target).await? {
-        Sight::Seen(live) => live,
-        Sight::Gone => return Ok(Err((Reason::TargetGone, "the pod is gone".to_owned()))),
-        Sight::Replaced { uid } => {
-            let detail = format!("the pod has been replaced by one with uid {uid}");
-            return Ok(Err((Reason::TargetReplaced, detail)));
-        }
+    let (live, lineage) = match scene.seen.filter(|seen| seen.target == *target) {
+        Some(seen) => (seen.live.clone(), seen.lineage.clone()),
+        None => match scene.cluster.look(target).await? {
+            Sight::Seen(live) => {
+                let lineage = scene.cluster.lineage(&target.object, &live).await?;
+                (live, lineage)
+            }
+            Sight::Gone => return Ok(Err((Reason::TargetGone, "the pod is gone".to_owned()))),
+            Sight::Replaced { uid } => {
+                let detail = format!("the pod has been replaced by one with uid {uid}");
+                return Ok(Err((Reason::TargetReplaced, detail)));
+            }
+        },
     };
     let health = pod(&live);
     if health == PodHealth::Terminating {
         return Ok(Err((Reason::TargetGone, "the pod is terminating".to_owned())));
     }
-    let lineage = scene.cluster.lineage(&target.object, &live).await?;
     let root = lineage.workload.as_ref().map(|(_, live)| live);
     if already_healthy(scene, bound, &health, &live, root).await {
         return Ok(Err((

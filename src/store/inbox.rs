@@ -1,7 +1,7 @@
 //! Posts as received: appended before they are answered, unfolded after.
 
 use jiff::Timestamp;
-use sqlx::Row;
+use sqlx::{AnyConnection, Row};
 
 use super::{Store, StoreError, bulk, micros, moment};
 
@@ -34,23 +34,12 @@ pub struct StoredPost {
 impl Store {
     /// Commits these posts together: when it returns, they are on the disk.
     pub async fn append(&self, posts: &[NewPost]) -> Result<(), StoreError> {
+        // One row is one statement, and that is a transaction by itself.
+        if let [_] = posts {
+            return insert(&mut *self.writer.acquire().await?, posts).await;
+        }
         let mut tx = self.begin().await?;
-        bulk::insert(
-            &mut tx,
-            "INSERT INTO posts (received_at, source, alerts, state, body)",
-            5,
-            "",
-            posts,
-            |query, post| {
-                query
-                    .bind(micros(post.received_at))
-                    .bind(post.source.clone())
-                    .bind(i64::from(post.alerts))
-                    .bind(0_i64)
-                    .bind(post.body.to_vec())
-            },
-        )
-        .await?;
+        insert(&mut tx, posts).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -66,26 +55,15 @@ impl Store {
 
     /// The next posts in order: at least one if any waits, otherwise as many as stay within `alerts`.
     pub async fn waiting_posts(&self, alerts: u32) -> Result<Vec<StoredPost>, StoreError> {
-        let sizes = sqlx::query("SELECT id, alerts FROM posts WHERE state = 0 ORDER BY id LIMIT 512")
-            .fetch_all(&self.readers)
-            .await?;
-        let mut total = 0;
-        let mut last = None;
-        for row in &sizes {
-            total += row.try_get::<i64, _>(1)?;
-            if last.is_some() && total > i64::from(alerts) {
-                break;
-            }
-            last = Some(row.try_get::<i64, _>(0)?);
-        }
-        let Some(last) = last else {
-            return Ok(Vec::new());
-        };
-        let rows =
-            sqlx::query("SELECT id, received_at, alerts, body FROM posts WHERE state = 0 AND id <= $1 ORDER BY id")
-                .bind(last)
-                .fetch_all(&self.readers)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT p.id, p.received_at, p.alerts, p.body FROM posts p JOIN (
+                 SELECT id, SUM(alerts) OVER (ORDER BY id) AS total, ROW_NUMBER() OVER (ORDER BY id) AS place
+                 FROM (SELECT id, alerts FROM posts WHERE state = 0 ORDER BY id LIMIT 512) next
+             ) sized ON sized.id = p.id WHERE sized.total <= $1 OR sized.place = 1 ORDER BY p.id",
+        )
+        .bind(i64::from(alerts))
+        .fetch_all(&self.readers)
+        .await?;
         rows.iter()
             .map(|row| {
                 Ok(StoredPost {
@@ -109,4 +87,23 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+async fn insert(connection: &mut AnyConnection, posts: &[NewPost]) -> Result<(), StoreError> {
+    bulk::insert(
+        connection,
+        "INSERT INTO posts (received_at, source, alerts, state, body)",
+        5,
+        "",
+        posts,
+        |query, post| {
+            query
+                .bind(micros(post.received_at))
+                .bind(post.source.clone())
+                .bind(i64::from(post.alerts))
+                .bind(0_i64)
+                .bind(post.body.to_vec())
+        },
+    )
+    .await
 }

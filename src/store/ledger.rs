@@ -5,8 +5,8 @@ use sqlx::{AnyConnection, Row};
 
 use super::{
     Change, Claimed, CommitError, Store, StoreError, micros, moment,
-    record::{insert_entry, merged, write},
-    runs::read_cancel,
+    record::{insert_entries, merged, write},
+    runs::cancel,
     unfold::uuid,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     domain::{
         guard::{Attempt, Ledger, Pause},
         journal::Entry,
-        next::after,
+        next::before,
         run::{Binding, Phase, RunId},
         runbook::Guards,
     },
@@ -70,16 +70,19 @@ impl Store {
     ) -> Result<Judged, CommitError> {
         let now = self.now();
         let mut tx = self.begin().await?;
+        let mut root = look(&mut tx, claimed, binding, guards, now).await?;
         if let Some(unsaved) = unsaved {
-            if let Some(into) = survivor(&mut tx, claimed, unsaved).await? {
+            if let Some(into) = root.survivor {
                 merge(&mut tx, claimed, seen, unsaved, into, now).await?;
                 tx.commit().await?;
                 return Ok(Judged::Merged { into });
             }
-            open_incident(&mut tx, claimed, unsaved, guards, now).await?;
+            if root.quiet {
+                open_incident(&mut tx, claimed, unsaved, now).await?;
+                root.ledger.incident = now;
+            }
         }
-        let ledger = read(&mut tx, claimed, binding, now).await?;
-        let change = decide(&ledger);
+        let change = decide(&root.ledger);
         write(
             &mut tx,
             &claimed.claim,
@@ -105,18 +108,13 @@ impl Store {
     }
 }
 
-/// A run on the same root that has not acted: alerts that come before `started` are its own.
-async fn survivor(tx: &mut AnyConnection, claimed: &Claimed, binding: &Binding) -> Result<Option<RunId>, StoreError> {
-    let row = sqlx::query(
-        "SELECT id FROM runs WHERE root_key = $1 AND lane = $2 AND finished_at IS NULL AND sent = 0 AND id <> $3
-         ORDER BY id LIMIT 1",
-    )
-    .bind(binding.root.key())
-    .bind(claimed.lane.0.clone())
-    .bind(claimed.run.id.to_string())
-    .fetch_optional(&mut *tx)
-    .await?;
-    row.map(|row| Ok(RunId(uuid(row.try_get(0)?)?))).transpose()
+/// What is known of a root, as a run on it sees it.
+struct RootLook {
+    /// A run on the same root that has not acted: alerts that come before `started` are its own.
+    survivor: Option<RunId>,
+    /// No incident is open, or it has been quiet for long enough to end it.
+    quiet: bool,
+    ledger: Ledger,
 }
 
 async fn merge(
@@ -153,7 +151,7 @@ async fn merge(
         from: id,
         alerts: binding.alerts.clone(),
     };
-    insert_entry(tx, into, n, micros(now), &joined).await?;
+    insert_entries(tx, into, n, now, &[joined]).await?;
     sqlx::query(
         "INSERT INTO run_alerts (run_id, episode_id, root_key)
          SELECT $1, episode_id, root_key FROM run_alerts WHERE run_id = $2 ON CONFLICT DO NOTHING",
@@ -169,39 +167,17 @@ async fn merge(
     Ok(())
 }
 
-/// An incident goes on while the root has alerts, and until it has been quiet for long enough. Other lanes do not count:
-/// what a runbook in shadow sees must change nothing for one that acts.
 async fn open_incident(
     tx: &mut AnyConnection,
     claimed: &Claimed,
     binding: &Binding,
-    guards: &Guards,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let key = binding.root.key();
-    let last: Option<i64> = sqlx::query(
-        "SELECT MAX(COALESCE(e.told_at, $3)) FROM run_alerts a
-         JOIN episodes e ON e.id = a.episode_id JOIN runs r ON r.id = a.run_id
-         WHERE a.root_key = $1 AND a.run_id <> $2 AND r.lane = $4",
-    )
-    .bind(key.clone())
-    .bind(claimed.run.id.to_string())
-    .bind(micros(now))
-    .bind(claimed.lane.0.clone())
-    .fetch_one(&mut *tx)
-    .await?
-    .try_get(0)?;
-    let goes_on = last.is_some_and(|last| after(moment(last), guards.quiet) > now);
-    let on_conflict = if goes_on {
-        "NOTHING"
-    } else {
-        "UPDATE SET started_at = excluded.started_at"
-    };
-    sqlx::query(sqlx::AssertSqlSafe(format!(
+    sqlx::query(
         "INSERT INTO incidents (root_key, lane, runbook, started_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (root_key, lane, runbook) DO {on_conflict}"
-    )))
-    .bind(key)
+         ON CONFLICT (root_key, lane, runbook) DO UPDATE SET started_at = excluded.started_at",
+    )
+    .bind(binding.root.key())
     .bind(claimed.lane.0.clone())
     .bind(claimed.run.runbook.clone())
     .bind(micros(now))
@@ -210,66 +186,87 @@ async fn open_incident(
     Ok(())
 }
 
-async fn read(
+/// Everything in one statement that a first run on a root needs: each statement delays an action by the way to the
+/// connection's thread and back. Pauses and earlier attempts are fetched where there are any.
+///
+/// An incident goes on while the root has alerts, and until it has been quiet for long enough. Other lanes do not count:
+/// what a runbook in shadow sees must change nothing for one that acts.
+async fn look(
     tx: &mut AnyConnection,
     claimed: &Claimed,
     binding: &Binding,
+    guards: &Guards,
     now: Timestamp,
-) -> Result<Ledger, StoreError> {
-    let id = claimed.run.id.to_string();
-    let key = binding.root.key();
-    let firing = sqlx::query(
-        "SELECT 1 FROM run_alerts a JOIN episodes e ON e.id = a.episode_id
-         WHERE a.run_id = $1 AND e.told_at IS NULL LIMIT 1",
+) -> Result<RootLook, StoreError> {
+    let row = sqlx::query(
+        "SELECT
+         (SELECT COUNT(*) FROM run_alerts a JOIN episodes e ON e.id = a.episode_id
+          WHERE a.run_id = $1 AND e.told_at IS NULL),
+         (SELECT id FROM runs
+          WHERE root_key = $2 AND lane = $3 AND finished_at IS NULL AND sent = 1 AND id <> $1 LIMIT 1),
+         (SELECT MIN(id) FROM runs
+          WHERE root_key = $2 AND lane = $3 AND finished_at IS NULL AND sent = 0 AND id <> $1),
+         (SELECT started_at FROM incidents WHERE root_key = $2 AND lane = $3 AND runbook = $4),
+         (SELECT COUNT(*) FROM run_alerts a JOIN episodes e ON e.id = a.episode_id JOIN runs o ON o.id = a.run_id
+          WHERE a.root_key = $2 AND a.run_id <> $1 AND o.lane = $3 AND (e.told_at IS NULL OR e.told_at > $5)),
+         (SELECT COUNT(*) FROM attempts WHERE root_key = $2 AND lane = $3 AND runbook = $4 AND run_id <> $1),
+         (SELECT COUNT(*) FROM pauses WHERE ended_at IS NULL),
+         q.who, q.why
+         FROM runs r LEFT JOIN requests q ON q.id =
+         (SELECT MIN(id) FROM requests WHERE run_id = r.id AND kind = 'cancel') WHERE r.id = $1",
     )
-    .bind(id.clone())
-    .fetch_optional(&mut *tx)
-    .await?
-    .is_some();
-    let busy = sqlx::query(
-        "SELECT id FROM runs WHERE root_key = $1 AND lane = $2 AND finished_at IS NULL AND sent = 1 AND id <> $3 LIMIT 1",
-    )
-    .bind(key.clone())
+    .bind(claimed.run.id.to_string())
+    .bind(binding.root.key())
     .bind(claimed.lane.0.clone())
-    .bind(id.clone())
-    .fetch_optional(&mut *tx)
-    .await?
-    .map(|row| Ok::<_, StoreError>(RunId(uuid(row.try_get(0)?)?)))
-    .transpose()?;
-    let incident: Option<i64> =
-        sqlx::query("SELECT MAX(started_at) FROM incidents WHERE root_key = $1 AND lane = $2 AND runbook = $3")
-            .bind(key.clone())
-            .bind(claimed.lane.0.clone())
-            .bind(claimed.run.runbook.clone())
-            .fetch_one(&mut *tx)
-            .await?
-            .try_get(0)?;
-    let attempts = sqlx::query(
+    .bind(claimed.run.runbook.clone())
+    .bind(micros(before(now, guards.quiet)))
+    .fetch_one(&mut *tx)
+    .await?;
+    let firing: i64 = row.try_get(0)?;
+    let (busy, survivor): (Option<String>, Option<String>) = (row.try_get(1)?, row.try_get(2)?);
+    let (incident, restless): (Option<i64>, i64) = (row.try_get(3)?, row.try_get(4)?);
+    let (attempted, paused): (i64, i64) = (row.try_get(5)?, row.try_get(6)?);
+    let run = |id: Option<String>| id.map(uuid).transpose().map(|id| id.map(RunId));
+    let ledger = Ledger {
+        cancel: cancel(&row, 7)?,
+        pauses: match paused {
+            0 => Vec::new(),
+            _ => pauses(tx, claimed, binding, now).await?,
+        },
+        firing: firing > 0,
+        busy: run(busy)?,
+        incident: incident.map_or(Timestamp::MIN, moment),
+        attempts: match attempted {
+            0 => Vec::new(),
+            _ => attempts(tx, claimed, binding).await?,
+        },
+    };
+    Ok(RootLook {
+        survivor: run(survivor)?,
+        quiet: incident.is_none() || restless == 0,
+        ledger,
+    })
+}
+
+async fn attempts(tx: &mut AnyConnection, claimed: &Claimed, binding: &Binding) -> Result<Vec<Attempt>, StoreError> {
+    let rows = sqlx::query(
         "SELECT run_id, at FROM attempts WHERE root_key = $1 AND lane = $2 AND runbook = $3 AND run_id <> $4
          ORDER BY at DESC LIMIT 100",
     )
-    .bind(key)
+    .bind(binding.root.key())
     .bind(claimed.lane.0.clone())
     .bind(claimed.run.runbook.clone())
-    .bind(id.clone())
+    .bind(claimed.run.id.to_string())
     .fetch_all(&mut *tx)
-    .await?
-    .iter()
-    .map(|row| {
-        Ok(Attempt {
-            run: RunId(uuid(row.try_get(0)?)?),
-            at: moment(row.try_get(1)?),
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Attempt {
+                run: RunId(uuid(row.try_get(0)?)?),
+                at: moment(row.try_get(1)?),
+            })
         })
-    })
-    .collect::<Result<_, StoreError>>()?;
-    Ok(Ledger {
-        cancel: read_cancel(tx, &id).await?,
-        pauses: pauses(tx, claimed, binding, now).await?,
-        firing,
-        busy,
-        incident: incident.map_or(Timestamp::MIN, moment),
-        attempts,
-    })
+        .collect()
 }
 
 async fn pauses(

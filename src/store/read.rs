@@ -211,10 +211,9 @@ impl Store {
     /// One run, if there is one.
     pub async fn run(&self, id: RunId) -> Result<Option<RunDetail>, StoreError> {
         let id = id.to_string();
-        let mut reader = self.readers.acquire().await?;
         let row = sqlx::query(AssertSqlSafe(format!("SELECT {RUN_COLUMNS} FROM runs WHERE id = $1")))
             .bind(id.clone())
-            .fetch_optional(&mut *reader)
+            .fetch_optional(&self.readers)
             .await?;
         let Some(row) = row else { return Ok(None) };
         let alerts = sqlx::query(AssertSqlSafe(format!(
@@ -222,7 +221,7 @@ impl Store {
              WHERE a.run_id = $1 ORDER BY e.id"
         )))
         .bind(id.clone())
-        .fetch_all(&mut *reader)
+        .fetch_all(&self.readers)
         .await?
         .iter()
         .map(|row| {
@@ -232,7 +231,7 @@ impl Store {
             })
         })
         .collect::<Result<_, _>>()?;
-        let journal = match super::runs::read_journal(&mut reader, &id).await? {
+        let journal = match super::runs::read_journal(&self.readers, &id).await? {
             Ok(entries) => JournalView::Entries(entries),
             Err(unknown) => JournalView::Unreadable {
                 unreadable: unknown.to_string(),

@@ -8,7 +8,7 @@ use crate::domain::{
     journal::{self, Entry},
     next::after,
     reason::Reason,
-    run::{Binding, Finish, Lane, Outcome, Phase, RunId},
+    run::{Finish, Lane, Outcome, Phase, RunId},
     runbook::Mode,
 };
 
@@ -95,11 +95,16 @@ pub(super) async fn write(
         (None, None) => micros(after(now, claim.lease)),
         _ => 0,
     };
+    let bound = change.entries.iter().find_map(|entry| match entry {
+        Entry::Bound(binding) => Some(binding),
+        _ => None,
+    });
     let updated = sqlx::query(
         "UPDATE runs SET phase = $4, outcome = $5, reason = COALESCE($6, reason), detail = COALESCE($7, detail),
          finished_at = $8, lease_until = $10, entries = entries + $11,
          sent = CASE WHEN $12 = 1 THEN 1 ELSE sent END,
-         due_at = CASE WHEN EXISTS (SELECT 1 FROM requests WHERE run_id = $1) THEN $13 ELSE $9 END
+         due_at = CASE WHEN EXISTS (SELECT 1 FROM requests WHERE run_id = $1) THEN $13 ELSE $9 END,
+         uid = COALESCE($14, uid), root = COALESCE($15, root), root_key = COALESCE($16, root_key)
          WHERE id = $1 AND epoch = $2 AND entries = $3 AND finished_at IS NULL",
     )
     .bind(id.clone())
@@ -115,16 +120,21 @@ pub(super) async fn write(
     .bind(i64::try_from(change.entries.len()).unwrap_or(i64::MAX))
     .bind(i64::from(sent))
     .bind(micros(now))
+    .bind(bound.and_then(|binding| Some(binding.alerts.first()?.target.uid.clone())))
+    .bind(bound.map(|binding| json(&binding.root)))
+    .bind(bound.map(|binding| binding.root.key()))
     .execute(&mut *tx)
     .await?;
     if updated.rows_affected() == 0 {
         return Err(why_not(tx, claim, seen).await?);
     }
-    for (index, entry) in change.entries.iter().enumerate() {
-        insert_entry(tx, claim.run, seen + index, micros(now), entry).await?;
-        if let Entry::Bound(binding) = entry {
-            write_binding(tx, claim.run, binding).await?;
-        }
+    insert_entries(tx, claim.run, seen, now, &change.entries).await?;
+    if let Some(binding) = bound {
+        sqlx::query("UPDATE run_alerts SET root_key = $2 WHERE run_id = $1")
+            .bind(id.clone())
+            .bind(binding.root.key())
+            .execute(&mut *tx)
+            .await?;
     }
     if counts {
         sqlx::query(
@@ -175,44 +185,26 @@ async fn why_not(tx: &mut AnyConnection, claim: &Claim, seen: usize) -> Result<C
     }
 }
 
-/// The columns that an entry `bound` is looked up by.
-pub(super) async fn write_binding(tx: &mut AnyConnection, run: RunId, binding: &Binding) -> Result<(), StoreError> {
-    let key = binding.root.key();
-    let uid = binding.alerts.first().map(|alert| alert.target.uid.clone());
-    sqlx::query("UPDATE runs SET uid = $2, root = $3, root_key = $4 WHERE id = $1")
-        .bind(run.to_string())
-        .bind(uid)
-        .bind(json(&binding.root))
-        .bind(key.clone())
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query("UPDATE run_alerts SET root_key = $2 WHERE run_id = $1")
-        .bind(run.to_string())
-        .bind(key)
-        .execute(&mut *tx)
-        .await?;
-    Ok(())
-}
-
-pub(super) async fn insert_entry(
+/// Adds entries to a run's journal, numbered from `first` on.
+pub(super) async fn insert_entries(
     tx: &mut AnyConnection,
     run: RunId,
-    n: usize,
-    at: i64,
-    entry: &Entry,
+    first: usize,
+    at: Timestamp,
+    entries: &[Entry],
 ) -> Result<(), StoreError> {
-    let row = [(run, n, at, entry)];
+    let rows: Vec<_> = (first..).zip(entries).collect();
     bulk::insert(
         tx,
         "INSERT INTO journal (run_id, n, at, v, kind, data)",
         6,
         "",
-        &row,
-        |query, (run, n, at, entry)| {
+        &rows,
+        |query, (n, entry)| {
             query
                 .bind(run.to_string())
                 .bind(i64::try_from(*n).unwrap_or(i64::MAX))
-                .bind(*at)
+                .bind(micros(at))
                 .bind(journal::VERSION)
                 .bind(entry.kind())
                 .bind(entry.data().to_string())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::{AnyConnection, Row, any::AnyRow};
+use sqlx::{AnyPool, Row, any::AnyRow};
 
 use super::{Store, StoreError, micros, moment, unfold::uuid};
 use crate::{
@@ -80,7 +80,6 @@ impl Store {
     /// Claims runs that are due, oldest first.
     pub async fn claim(&self, owner: &str, lease: Duration, limit: usize) -> Result<Vec<Claim>, StoreError> {
         let now = self.now();
-        let mut tx = self.begin().await?;
         let rows = sqlx::query(
             "UPDATE runs SET lease_owner = $1, lease_until = $2, epoch = epoch + 1
              WHERE id IN (SELECT id FROM runs WHERE finished_at IS NULL AND due_at <= $3 AND lease_until <= $4
@@ -92,13 +91,11 @@ impl Store {
         .bind(micros(now))
         .bind(micros(now))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&mut *tx)
+        .fetch_all(&self.writer)
         .await?;
-        if rows.is_empty() {
-            return Ok(Vec::new());
+        if !rows.is_empty() {
+            crash_point(CrashPoint::ClaimAfterCommit);
         }
-        tx.commit().await?;
-        crash_point(CrashPoint::ClaimAfterCommit);
         rows.iter()
             .map(|row| {
                 Ok(Claim {
@@ -124,43 +121,46 @@ impl Store {
     /// Reads a claimed run.
     pub async fn load(&self, claim: &Claim) -> Result<Claimed, StoreError> {
         let id = claim.run.to_string();
-        let mut reader = self.readers.acquire().await?;
-        let row = sqlx::query(
-            "SELECT runbook, version, mode, object, opened_at, deadline, attempt, lane, settled_at, due_at FROM runs WHERE id = $1",
-        )
-        .bind(id.clone())
-        .fetch_one(&mut *reader)
-        .await?;
-        let run = read_run(claim.run, &row)?;
-        let journal = read_journal(&mut reader, &id).await?;
-        let alerts = read_alerts(&mut reader, &id).await?;
-        let cancel = read_cancel(&mut reader, &id).await?;
+        // Alerts after the journal: one that joins meanwhile is then known without its entry, which makes the commit stale,
+        // and never bound without being known.
+        let (row, journal) = tokio::try_join!(read_row(&self.readers, &id), read_journal(&self.readers, &id))?;
+        let alerts = read_alerts(&self.readers, &id).await?;
         Ok(Claimed {
             claim: claim.clone(),
-            run,
+            run: read_run(claim.run, &row)?,
             lane: Lane(row.try_get(7)?),
             settled: moment(row.try_get(8)?),
             due_at: moment(row.try_get(9)?),
             journal,
             alerts,
-            cancel,
+            cancel: cancel(&row, 10)?,
         })
     }
 
     /// Gives a claim back without having done anything.
     pub async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
         sqlx::query(
             "UPDATE runs SET lease_until = 0, due_at = $3 WHERE id = $1 AND epoch = $2 AND finished_at IS NULL",
         )
         .bind(claim.run.to_string())
         .bind(claim.epoch)
         .bind(micros(due_at))
-        .execute(&mut *tx)
+        .execute(&self.writer)
         .await?;
-        tx.commit().await?;
         Ok(())
     }
+}
+
+async fn read_row(readers: &AnyPool, id: &str) -> Result<AnyRow, StoreError> {
+    let row = sqlx::query(
+        "SELECT r.runbook, r.version, r.mode, r.object, r.opened_at, r.deadline, r.attempt, r.lane, r.settled_at,
+         r.due_at, q.who, q.why FROM runs r LEFT JOIN requests q ON q.id =
+         (SELECT MIN(id) FROM requests WHERE run_id = r.id AND kind = 'cancel') WHERE r.id = $1",
+    )
+    .bind(id.to_owned())
+    .fetch_one(readers)
+    .await?;
+    Ok(row)
 }
 
 fn read_run(id: RunId, row: &AnyRow) -> Result<Run, StoreError> {
@@ -184,12 +184,12 @@ fn read_run(id: RunId, row: &AnyRow) -> Result<Run, StoreError> {
 }
 
 pub(super) async fn read_journal(
-    reader: &mut AnyConnection,
+    readers: &AnyPool,
     id: &str,
 ) -> Result<Result<Vec<Recorded>, journal::UnknownEntry>, StoreError> {
     let rows = sqlx::query("SELECT n, at, v, kind, data FROM journal WHERE run_id = $1 ORDER BY n")
         .bind(id.to_owned())
-        .fetch_all(&mut *reader)
+        .fetch_all(readers)
         .await?;
     let mut journal = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -205,13 +205,13 @@ pub(super) async fn read_journal(
     Ok(Ok(journal))
 }
 
-async fn read_alerts(reader: &mut AnyConnection, id: &str) -> Result<Vec<RunAlert>, StoreError> {
+async fn read_alerts(readers: &AnyPool, id: &str) -> Result<Vec<RunAlert>, StoreError> {
     let rows = sqlx::query(
         "SELECT e.id, e.labels, e.annotations, e.started_at, e.told_at FROM run_alerts a
          JOIN episodes e ON e.id = a.episode_id WHERE a.run_id = $1 ORDER BY e.id",
     )
     .bind(id.to_owned())
-    .fetch_all(&mut *reader)
+    .fetch_all(readers)
     .await?;
     rows.iter()
         .map(|row| {
@@ -226,18 +226,11 @@ async fn read_alerts(reader: &mut AnyConnection, id: &str) -> Result<Vec<RunAler
         .collect()
 }
 
-pub(super) async fn read_cancel(reader: &mut AnyConnection, id: &str) -> Result<Option<Cancel>, StoreError> {
-    let row = sqlx::query("SELECT who, why FROM requests WHERE run_id = $1 AND kind = 'cancel' ORDER BY id LIMIT 1")
-        .bind(id.to_owned())
-        .fetch_optional(&mut *reader)
-        .await?;
-    row.map(|row| {
-        Ok(Cancel {
-            who: row.try_get(0)?,
-            why: row.try_get(1)?,
-        })
-    })
-    .transpose()
+/// The request to end a run, from the columns `who` and `why` that begin at `column`.
+pub(super) fn cancel(row: &AnyRow, column: usize) -> Result<Option<Cancel>, StoreError> {
+    let who: Option<String> = row.try_get(column)?;
+    let why: Option<String> = row.try_get(column + 1)?;
+    Ok(who.zip(why).map(|(who, why)| Cancel { who, why }))
 }
 
 pub(super) fn labels(text: String) -> Result<Labels, StoreError> {

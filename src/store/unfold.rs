@@ -346,7 +346,7 @@ async fn insert_runs(tx: &mut sqlx::AnyConnection, runs: &[NewRun]) -> Result<()
     for new in runs {
         if let Some(finish) = &new.finish {
             let entry = Entry::Finished(finish.clone());
-            super::record::insert_entry(&mut *tx, new.run.id, 0, micros(new.run.opened_at), &entry).await?;
+            super::record::insert_entries(&mut *tx, new.run.id, 0, new.run.opened_at, &[entry]).await?;
         }
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! ```text
 //! yardstick closed FOLDER ALERTS ROWS       64 writers, each waits for its commit before the next row
 //! yardstick open FOLDER RATE SECONDS        rows by the clock, latency from the moment at which each was due
+//! yardstick http FOLDER                     rows that come as posts over HTTP, answered when they are committed
 //! ```
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 
 use rusqlite::{Connection, params};
 
+mod http;
 #[path = "../../figures/pace.rs"]
 mod pace;
 #[path = "../../figures/posts.rs"]
@@ -33,20 +35,23 @@ const WRITERS: u64 = 64;
 /// What one commit takes at the most, as in the service.
 const BATCH: usize = 512;
 
-/// A row, and where its writer waits.
-struct Row {
+/// A row, and what its writer waits for.
+struct Row<D> {
     alerts: usize,
     body: Vec<u8>,
-    done: SyncSender<()>,
+    done: D,
 }
 
 fn main() -> Result<(), Failed> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["http", folder] = arguments.as_slice() {
+        return http::serve(Path::new(folder));
+    }
     let tally = match arguments.as_slice() {
         ["closed", folder, alerts, rows] => closed(Path::new(folder), alerts.parse()?, rows.parse()?)?,
         ["open", folder, rate, seconds] => open(Path::new(folder), rate.parse()?, seconds.parse()?)?,
-        _ => return Err("usage: yardstick closed FOLDER ALERTS ROWS | open FOLDER RATE SECONDS".into()),
+        _ => return Err("usage: yardstick closed FOLDER ALERTS ROWS | open FOLDER RATE SECONDS | http FOLDER".into()),
     };
     println!("{tally}");
     Ok(())
@@ -96,7 +101,7 @@ fn open(folder: &Path, rate: u64, seconds: u64) -> Result<Tally, Failed> {
 }
 
 /// What writes a numbered row and returns when it is durable.
-fn writer_of(queue: &Sender<Row>, alerts: usize) -> impl FnMut(u64) -> bool + Send + use<> {
+fn writer_of(queue: &Sender<Row<Wake>>, alerts: usize) -> impl FnMut(u64) -> bool + Send + use<> {
     let mut posts = Posts::new(alerts, "YardstickAlert", |_| String::new());
     let (done, committed) = sync_channel(1);
     let queue = queue.clone();
@@ -104,15 +109,29 @@ fn writer_of(queue: &Sender<Row>, alerts: usize) -> impl FnMut(u64) -> bool + Se
         let row = Row {
             alerts,
             body: posts.number(n).to_vec(),
-            done: done.clone(),
+            done: Wake(done.clone()),
         };
         queue.send(row).is_ok() && committed.recv().is_ok()
     }
 }
 
+/// Lets a thread go on.
+struct Wake(SyncSender<()>);
+
+impl Done for Wake {
+    fn tell(self) {
+        let _ = self.0.send(());
+    }
+}
+
+/// How whoever waits for a row is told that it is durable.
+trait Done: Send + 'static {
+    fn tell(self);
+}
+
 type Committer = thread::JoinHandle<rusqlite::Result<()>>;
 
-fn committer(folder: &Path) -> Result<(Sender<Row>, Committer), Failed> {
+fn committer<D: Done>(folder: &Path) -> Result<(Sender<Row<D>>, Committer), Failed> {
     let connection = Connection::open(folder.join("yardstick.db"))?;
     for (name, value) in [
         ("journal_mode", "WAL"),
@@ -131,7 +150,7 @@ fn committer(folder: &Path) -> Result<(Sender<Row>, Committer), Failed> {
 }
 
 /// Group commit: whatever waits goes into one transaction.
-fn commit(connection: &Connection, rows: &Receiver<Row>) -> rusqlite::Result<()> {
+fn commit<D: Done>(connection: &Connection, rows: &Receiver<Row<D>>) -> rusqlite::Result<()> {
     let mut insert = connection
         .prepare("INSERT INTO posts (received_at, source, alerts, state, body) VALUES (?1, ?2, ?3, 0, ?4)")?;
     while let Ok(first) = rows.recv() {
@@ -143,7 +162,7 @@ fn commit(connection: &Connection, rows: &Receiver<Row>) -> rusqlite::Result<()>
         }
         connection.execute_batch("COMMIT")?;
         for row in batch {
-            let _ = row.done.send(());
+            row.done.tell();
         }
     }
     Ok(())
