@@ -11,6 +11,7 @@ pub mod health;
 pub mod journal;
 pub mod matcher;
 pub mod next;
+pub mod notify;
 pub mod permission;
 pub mod reason;
 pub mod redact;

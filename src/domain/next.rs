@@ -168,6 +168,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         journal::{Entry, Recorded},
+        notify::Notify,
         run::{Binding, BoundAlert, EpisodeId, RunId},
         runbook::{Guards, TargetTemplate, Text, Verify},
         step::{Evict, Step, StepAction},
@@ -211,6 +212,7 @@ mod tests {
                 expect: Vec::new(),
             },
             deadline: Duration::from_secs(DEADLINE as u64),
+            notify: Notify::default(),
         }
     }
 

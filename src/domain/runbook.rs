@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{matcher::Matcher, step::Step};
+use super::{matcher::Matcher, notify::Notify, step::Step};
 
 /// The default of [`Runbook::deadline`].
 pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
@@ -51,6 +51,8 @@ pub struct Runbook {
     pub verify: Verify,
     /// How long a run may wait and act, from the moment it was opened; verification has its own time.
     pub deadline: Duration,
+    /// Whom to tell, and how.
+    pub notify: Notify,
 }
 
 /// Where the target's name comes from: never from whichever labels happen to exist.

@@ -27,6 +27,8 @@ pub struct Collect {
     pub events: bool,
     /// The target's own YAML, redacted.
     pub yaml: bool,
+    /// Whether messages carry the evidence too; otherwise it stays in the journal.
+    pub share: bool,
 }
 
 /// Parameters of `evict`.

@@ -13,6 +13,7 @@ use crate::{
     domain::{
         duration,
         matcher::Matcher,
+        notify::Notify,
         runbook::{DEADLINE, Mode, Runbook},
     },
     render::Template,
@@ -111,6 +112,7 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &Node) -> Option<(Runbook,
         steps,
         verify,
         deadline,
+        notify: Notify::default(),
     };
     let programs = Programs {
         namespace: programs.namespace,

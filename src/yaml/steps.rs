@@ -164,6 +164,7 @@ fn collect(reader: &mut Reader<'_>, node: &Node, at: super::node::At) -> Option<
     let mut collect = Collect {
         events: false,
         yaml: false,
+        share: false,
     };
     let before = reader.count();
     if !matches!(node.value, Value::Null) {
