@@ -115,6 +115,12 @@ impl Faults {
         let _ = waiting.wait_for(|now| *now >= count).await;
     }
 
+    /// Returns when no call waits any more: each was released, or its client has gone.
+    pub async fn until_none_held(&self) {
+        let mut waiting = self.waiting.subscribe();
+        let _ = waiting.wait_for(|now| *now == 0).await;
+    }
+
     /// What befalls this call. `channel` is every name by which the channel goes.
     pub(super) fn befall(&self, method: &str, channel: &[&str]) -> Option<Fault> {
         let mut rules = self.rules();

@@ -159,3 +159,72 @@ where
 fn unreadable(error: Box<dyn Error + Send + Sync>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use futures::stream;
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::simulation::slack::tests::client;
+
+    #[tokio::test]
+    async fn an_answer_may_be_a_stream_that_goes_on_until_the_service_goes_down() {
+        let (lines, receiver) = mpsc::unbounded_channel::<&'static str>();
+        let receiver = Arc::new(Mutex::new(Some(receiver)));
+        let service = move |_: Request<Bytes>| {
+            let mut receiver = receiver.lock().unwrap().take().unwrap();
+            async move {
+                let lines = stream::poll_fn(move |context| receiver.poll_recv(context));
+                let frames =
+                    futures::StreamExt::map(lines, |line| Ok(Frame::data(Bytes::from_static(line.as_bytes()))));
+                Answer::Response(Response::new(StreamBody::new(frames).boxed_unsync()))
+            }
+        };
+        let server = serve(service).await.unwrap();
+        let mut answer = client().get(server.url()).send().await.unwrap();
+        for line in ["one", "two"] {
+            lines.send(line).unwrap();
+            assert_eq!(answer.chunk().await.unwrap().unwrap(), line);
+        }
+        server.go_down();
+        answer.chunk().await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn the_service_sees_the_whole_request_and_answers_or_cuts() {
+        let service = |request: Request<Bytes>| async move {
+            match &request.body()[..] {
+                b"cut" => Answer::Cut,
+                body => answer(StatusCode::CREATED, "text/plain", Bytes::copy_from_slice(body)),
+            }
+        };
+        let server = serve(service).await.unwrap();
+        let (client, url) = (client(), server.url());
+        let big = "x".repeat(1_000_000);
+        let answer = client.post(&url).body(big.clone()).send().await.unwrap();
+        assert_eq!(
+            (answer.status(), &answer.headers()["content-type"]),
+            (StatusCode::CREATED, &"text/plain".parse().unwrap())
+        );
+        assert_eq!(answer.text().await.unwrap(), big);
+        assert!(client.post(&url).body("cut").send().await.is_err());
+        assert_eq!(
+            client
+                .post(&url)
+                .body("again")
+                .send()
+                .await
+                .unwrap()
+                .text()
+                .await
+                .unwrap(),
+            "again"
+        );
+    }
+}

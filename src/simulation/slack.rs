@@ -30,7 +30,7 @@ mod webhook;
 mod workspace;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{
     fmt, io,

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use super::{
     faults::{Fault, Faults},
     serve::{Answer, Server, answer, serve, whole},
+    slack::Now,
 };
 
 /// The largest request.
@@ -37,9 +38,6 @@ const SECOND: i64 = 1_000_000;
 
 const PATH: &str = "/workflows/local/triggers/manual/paths/invoke";
 const SIGNATURE: &str = "local-signature";
-
-/// Where the time comes from.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A channel of Teams. Clones are the same channel.
 #[derive(Clone)]

@@ -19,7 +19,7 @@ pub struct Call {
     pub refused: Option<String>,
     /// What went wrong besides, on demand.
     pub fault: Option<Fault>,
-    /// Arguments that were sent and mean nothing to the method: Slack says nothing about them.
+    /// Arguments of a call that was done which mean nothing to the method: Slack says nothing about them.
     pub ignored: Vec<String>,
 }
 

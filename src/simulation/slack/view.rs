@@ -25,12 +25,18 @@ pub(super) fn channel(channel: &Channel, names: &dyn Names) -> String {
         .filter(|message| !message.is_reply() || message.broadcast)
     {
         lines.push(String::new());
-        lines.extend(described(message, names));
         if message.is_reply() {
+            lines.extend(described(message, "  replied to a thread", names));
             continue;
         }
+        lines.extend(described(message, "", names));
         for reply in channel.replies(&message.ts) {
-            let described = described(reply, names).into_iter().enumerate();
+            let broadcast = if reply.broadcast {
+                "  also sent to the channel"
+            } else {
+                ""
+            };
+            let described = described(reply, broadcast, names).into_iter().enumerate();
             lines.extend(described.map(|(index, line)| match (index, line.as_str()) {
                 (0, line) => format!("  ↳ {line}"),
                 (_, "") => String::new(),
@@ -43,12 +49,9 @@ pub(super) fn channel(channel: &Channel, names: &dyn Names) -> String {
     text
 }
 
-/// A message: a line that says who and when, and what was said below it, indented.
-fn described(message: &Message, names: &dyn Names) -> Vec<String> {
-    let mut head = format!("{}  {}", time(message.posted), message.app);
-    if message.broadcast {
-        head.push_str("  replied to a thread");
-    }
+/// A message: a line that says who, when and where, and what was said below it, indented.
+fn described(message: &Message, place: &str, names: &dyn Names) -> Vec<String> {
+    let mut head = format!("{}  {}{place}", time(message.posted), message.app);
     if !message.edits.is_empty() && !message.tombstone {
         head.push_str("  (edited)");
     }

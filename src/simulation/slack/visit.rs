@@ -80,14 +80,18 @@ impl Slack {
             let mut workspace = self.workspace();
             let channel = visit.channel(&workspace).map(|at| workspace.channels[at].id.clone());
             let reply = visit.serve(now, &mut workspace, fault.as_ref());
-            workspace.calls.push(Call {
+            let mut call = Call {
                 at: now,
                 method: visit.name().to_owned(),
                 channel,
                 refused: reply.refused.clone(),
                 fault: fault.clone(),
-                ignored: visit.ignored(),
-            });
+                ignored: Vec::new(),
+            };
+            if call.took_effect() {
+                call.ignored = visit.ignored();
+            }
+            workspace.calls.push(call);
             reply
         };
         match fault {
@@ -171,6 +175,7 @@ impl Visit {
 
     fn serve(&self, now: Timestamp, workspace: &mut Workspace, fault: Option<&Fault>) -> Reply {
         let refusal = match fault {
+            // Nobody will read it.
             Some(Fault::Cut) => return Reply::page(StatusCode::OK.as_u16()),
             Some(Fault::Status(status)) => return Reply::page(*status),
             Some(Fault::Refused(error)) => Err(Refusal::from(error.as_str())),
