@@ -90,7 +90,7 @@ impl Method {
         match self {
             Self::Post => {
                 let whole = (format!("{app}/posting"), WORKSPACE);
-                let channel = channel.map(|channel| (format!("{app}/posting/{channel}"), Limit::Second));
+                let channel = channel.map(|channel| (posting(app, channel), Limit::Second));
                 channel.into_iter().chain([whole]).collect()
             }
             Self::Update | Self::Delete | Self::History | Self::Replies => each(TIER_3),
@@ -150,6 +150,11 @@ impl Workspace {
             "is_enterprise_install": false,
         }))
     }
+}
+
+/// What an app's posts to a channel are counted as.
+pub(super) fn posting(app: &str, channel: &str) -> String {
+    format!("{app}/posting/{channel}")
 }
 
 /// The fields of an answer.

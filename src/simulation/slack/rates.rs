@@ -3,11 +3,11 @@
 //!
 //! | what | Slack's words | here |
 //! |---|---|---|
-//! | posting | "1 per second" per channel, by whichever way; "short bursts >1 allowed", but "no guarantee that messages will be stored or displayed" | one a second and no burst: a message that nobody may see is no message. A tenth of a second is lent for the network's jitter and has to be paid back, so that a client that keeps the pace is never refused |
-//! | posting, whole workspace | a limit "several hundred" high, not published | 200 in any minute |
+//! | posting | "1 per second" per channel; "short bursts >1 allowed", but "no guarantee that messages will be stored or displayed" | one a second and no burst: a message that nobody may see is no message. A tenth of a second is lent for the network's jitter and has to be paid back, so that a client that keeps the pace is never refused |
+//! | posting, whole workspace | "also maintaining a workspace-wide limit" that is not published | 200 in any minute |
 //! | tier 3 | "50+ per minute" | 50 in any minute |
 //! | tier 4 | "100+ per minute" | 100 in any minute |
-//! | incoming webhooks | "1 per second" | as posting, for each webhook |
+//! | incoming webhooks | "1 per second" | they are counted with the posts of their app to their channel |
 //!
 //! Calls are counted whatever becomes of them. A refusal names whole seconds, and until they are over the door stays
 //! shut: calls that come sooner are refused again, and are remembered as not listening.

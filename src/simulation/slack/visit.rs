@@ -219,7 +219,7 @@ impl Visit {
                 let Some(hook) = workspace.hooks.iter().find(|hook| hook.id == path.id) else {
                     return;
                 };
-                (hook.app, webhook::limit_of(&hook.id))
+                (hook.app, workspace.limit_of(hook))
             }
             Door::Unknown(_) | Door::Upload(_) => return,
         };

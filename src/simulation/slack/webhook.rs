@@ -5,10 +5,11 @@ use jiff::Timestamp;
 
 use super::{
     content::{Content, Metadata},
+    methods::posting,
     rates::Limit,
     refusal::Refusal,
     request::Arguments,
-    workspace::{Draft, TEAM, Workspace},
+    workspace::{Draft, Hook, TEAM, Workspace},
 };
 
 /// The path of a hook, `TEAM/ID/SECRET`.
@@ -45,7 +46,7 @@ impl Workspace {
         if self.apps[hook.app].disabled {
             return Err("no_service".into());
         }
-        self.admit(now, hook.app, &limit_of(&hook.id), Limit::Second)?;
+        self.admit(now, hook.app, &self.limit_of(&hook), Limit::Second)?;
         let channel = self.with_id(&hook.channel).ok_or("channel_not_found")?;
         let payload = payload.ok_or("invalid_payload")?;
         let thread_ts = payload.string("thread_ts");
@@ -63,11 +64,11 @@ impl Workspace {
         self.insert(now, hook.app, channel, draft);
         Ok(())
     }
-}
 
-/// What a hook's posts are counted as.
-pub(super) fn limit_of(hook: &str) -> String {
-    format!("hook/{hook}")
+    /// What a hook's posts are counted as: posts of its app to its channel.
+    pub(super) fn limit_of(&self, hook: &Hook) -> String {
+        posting(&self.apps[hook.app].id, &hook.channel)
+    }
 }
 
 /// The status that goes with a hook's error.

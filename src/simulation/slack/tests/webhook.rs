@@ -76,6 +76,11 @@ async fn a_webhook_takes_a_message_a_second() {
     assert_eq!(body, json!({ "retry_after": 1, "ok": false, "error": "rate_limited" }));
     stage.pass(1.0);
     assert_eq!(send().await.unwrap().status(), 200);
+    // It shares the limit with its app's other posts to the channel.
+    let post = stage
+        .call("chat.postMessage", json!({ "channel": "#ops", "text": "b" }))
+        .await;
+    assert_eq!(post["error"], "ratelimited");
 }
 
 #[tokio::test]
