@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// The one module that may name a driver crate.
-const DRIVERS: [(&str, &[&str]); 8] = [
+const DRIVERS: [(&str, &[&str]); 11] = [
     ("kube", &["cluster"]),
     ("sqlx", &["store"]),
     ("actix_web", &["http"]),
@@ -12,10 +12,13 @@ const DRIVERS: [(&str, &[&str]); 8] = [
     ("serde_saphyr", &["yaml"]),
     ("prometheus_client", &["metrics"]),
     ("tracing_subscriber", &["telemetry"]),
+    ("hyper", &["simulation"]),
+    ("hyper_util", &["simulation"]),
+    ("http_body_util", &["simulation"]),
 ];
 
 /// What a module may not use of ours.
-const FORBIDDEN: [(&str, &[&str]); 7] = [
+const FORBIDDEN: [(&str, &[&str]); 8] = [
     (
         "domain",
         &[
@@ -42,6 +45,33 @@ const FORBIDDEN: [(&str, &[&str]); 7] = [
     ),
     ("steps", &["app", "cli", "config", "engine", "http", "intake"]),
     ("engine", &["app", "cli", "config", "http", "intake"]),
+    // The simulations speak the protocols of others and do not know us.
+    (
+        "simulation",
+        &[
+            "app",
+            "books",
+            "cel",
+            "cli",
+            "clock",
+            "cluster",
+            "config",
+            "crash_point",
+            "domain",
+            "engine",
+            "http",
+            "ids",
+            "intake",
+            "metrics",
+            "render",
+            "runbooks",
+            "steps",
+            "store",
+            "suggestion",
+            "telemetry",
+            "yaml",
+        ],
+    ),
 ];
 
 /// What has an effect that no argument shows, and where it may stand: time comes from the clock, settings from the
