@@ -74,10 +74,18 @@ impl Cluster {
         })
     }
 
-    /// Climbs from a live object to its topmost controller.
+    /// Climbs from a live object to its topmost controller, and reads its namespace meanwhile.
     ///
     /// Kinds of custom resources end the climb: they count as the root by name, and nobody needs permission to read them.
     pub async fn lineage(&self, object: &ObjectRef, live: &Value) -> Result<Lineage, ClusterError> {
+        let (mut lineage, namespace) = tokio::try_join!(self.climb(object, live), self.ignored_namespace(object))?;
+        if lineage.opted_out.is_none() {
+            lineage.opted_out = namespace;
+        }
+        Ok(lineage)
+    }
+
+    async fn climb(&self, object: &ObjectRef, live: &Value) -> Result<Lineage, ClusterError> {
         let mut lineage = Lineage {
             root: Root(object.clone()),
             managed: false,
@@ -109,20 +117,22 @@ impl Cluster {
                 }
             }
         }
-        if lineage.opted_out.is_none()
-            && let Some(namespace) = &object.namespace
-        {
-            let namespace = ObjectRef {
-                api_version: "v1".to_owned(),
-                kind: "Namespace".to_owned(),
-                namespace: None,
-                name: namespace.clone(),
-            };
-            if self.get(&namespace).await?.is_some_and(|live| opted_out(&live)) {
-                lineage.opted_out = Some(namespace);
-            }
-        }
         Ok(lineage)
+    }
+
+    /// The object's namespace, if that is what carries the opt-out annotation.
+    async fn ignored_namespace(&self, object: &ObjectRef) -> Result<Option<ObjectRef>, ClusterError> {
+        let Some(name) = &object.namespace else {
+            return Ok(None);
+        };
+        let namespace = ObjectRef {
+            api_version: "v1".to_owned(),
+            kind: "Namespace".to_owned(),
+            namespace: None,
+            name: name.clone(),
+        };
+        let live = self.get(&namespace).await?;
+        Ok(live.is_some_and(|live| opted_out(&live)).then_some(namespace))
     }
 }
 
