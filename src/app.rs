@@ -22,6 +22,7 @@ use crate::{
     clock::{Clock, SystemClock},
     cluster::{Access, Cluster},
     config::Config,
+    domain::notify::Routes,
     engine::{self, Engine},
     http::{self, Draining},
     ids::Ids,
@@ -64,6 +65,8 @@ struct Shared {
     arrived: Arc<Notify>,
     /// Told when there may be a run to claim.
     wake: Arc<Notify>,
+    /// Told when a message is owed.
+    outbox: Arc<Notify>,
     draining: Draining,
     /// Of the runbooks' files as they were read.
     stamp: u64,
@@ -202,6 +205,7 @@ async fn open(config: &Config) -> anyhow::Result<Shared> {
         waiting: Arc::new(AtomicU64::new(waiting)),
         arrived: Arc::default(),
         wake: Arc::default(),
+        outbox: Arc::default(),
         draining: Draining::default(),
         stamp,
     })
@@ -222,6 +226,7 @@ fn engine(config: &Config, shared: &Shared, cluster: Cluster) -> Engine {
         lease: config.engine.lease,
         protected: config.protect.namespaces.iter().cloned().collect(),
         owner: shared.ids.next().to_string(),
+        routes: Routes::default(),
     };
     Engine::new(
         shared.store.clone(),
@@ -231,6 +236,7 @@ fn engine(config: &Config, shared: &Shared, cluster: Cluster) -> Engine {
         shared.metrics.clone(),
         options,
         shared.wake.clone(),
+        shared.outbox.clone(),
     )
 }
 

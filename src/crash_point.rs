@@ -36,11 +36,27 @@ pub enum CrashPoint {
     FinishBeforeCommit,
     /// The end is committed.
     FinishAfterCommit,
+    /// A message is claimed, nothing of it sent.
+    MessageAfterClaim,
+    /// A message is made, and about to be sent.
+    MessageBeforeSend,
+    /// The service has answered, nothing of it is recorded.
+    MessageAfterSend,
+    /// What came of the delivery is recorded.
+    MessageAfterRecord,
 }
 
 impl CrashPoint {
-    /// All of them.
-    pub const ALL: &[Self] = &[
+    /// Those of a delivery: they are passed only where messages go somewhere.
+    pub const DELIVERY: &[Self] = &[
+        Self::MessageAfterClaim,
+        Self::MessageBeforeSend,
+        Self::MessageAfterSend,
+        Self::MessageAfterRecord,
+    ];
+
+    /// Those of a post and its run.
+    pub const RUN: &[Self] = &[
         Self::AcceptBeforeCommit,
         Self::AcceptAfterCommit,
         Self::UnfoldBeforeCommit,

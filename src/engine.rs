@@ -14,7 +14,7 @@ use std::{
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{books::Books, clock::Clock, cluster::Cluster, metrics::Metrics, store::Store};
+use crate::{books::Books, clock::Clock, cluster::Cluster, domain::notify::Routes, metrics::Metrics, store::Store};
 
 mod act;
 mod judge;
@@ -37,6 +37,8 @@ pub struct Options {
     pub protected: Vec<String>,
     /// A name for this process, for the leases.
     pub owner: String,
+    /// Where runs are told of.
+    pub routes: Routes,
 }
 
 /// The engine.
@@ -50,6 +52,8 @@ pub struct Engine {
     options: Arc<Options>,
     /// Told when there may be a run to claim.
     wake: Arc<Notify>,
+    /// Told when a message is owed.
+    outbox: Arc<Notify>,
     /// When the loop last went round, in milliseconds of the clock that never jumps, for `/livez`.
     heartbeat: Arc<AtomicU64>,
 }
@@ -68,6 +72,7 @@ impl Engine {
         metrics: Metrics,
         options: Options,
         wake: Arc<Notify>,
+        outbox: Arc<Notify>,
     ) -> Self {
         let heartbeat = Arc::new(AtomicU64::new(millis(clock.monotonic())));
         Self {
@@ -78,6 +83,7 @@ impl Engine {
             metrics,
             options: Arc::new(options),
             wake,
+            outbox,
             heartbeat,
         }
     }

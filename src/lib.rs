@@ -7,7 +7,9 @@
 //!                                                    │
 //!        engine: claim a due run ─► next(journal) ─► resolve, judge, act, verify ─► cluster: the Kubernetes API
 //!                      ▲                                   │
-//!                      └───────── store: the journal ◄─────┘  every step recorded before and after
+//!                      └── store: journal and outbox ◄─────┘  every step recorded before and after
+//!                                        │
+//!                     notify: message ◄──┘  ─► outbound: Slack, Teams, webhooks
 //! ```
 //!
 //! [`domain`] decides and does nothing; [`store`], [`cluster`] and [`http`] do and decide nothing; [`intake`] and
@@ -28,7 +30,10 @@ pub mod engine;
 pub mod http;
 pub mod ids;
 pub mod intake;
+pub mod limit;
 pub mod metrics;
+pub mod notify;
+pub mod outbound;
 pub mod render;
 pub mod runbooks;
 pub mod simulation;

@@ -15,7 +15,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::domain::{reason::Reason, run::Outcome};
+use crate::domain::{notify::Sink, reason::Reason, run::Outcome};
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -48,6 +48,24 @@ pub const ALERT_RESULTS: [&str; 7] = [
 /// Ends of a step's action, each a value of the label `result`.
 pub const STEP_RESULTS: [&str; 4] = ["done", "refused", "unanswered", "failed"];
 
+/// What came of deliveries, each a value of the label `result`: told or later, then the reasons for giving up.
+pub const MESSAGE_RESULTS: [&str; 14] = [
+    "told",
+    "found",
+    "nothing_to_tell",
+    "rate_limited",
+    "unavailable",
+    "renewed",
+    "refused",
+    "unauthorized",
+    "missing_permission",
+    "channel_unavailable",
+    "message_gone",
+    "content_refused",
+    "secret_unreadable",
+    "rejected",
+];
+
 /// The steps there are, each a value of the label `step`.
 pub const STEPS: [&str; 2] = ["collect", "evict"];
 
@@ -76,6 +94,10 @@ pub struct Metrics {
     runbooks: Family<Labels, Gauge>,
     /// Kubernetes Events that could not be posted.
     pub events_failed: Counter,
+    messages: Family<Labels, Counter>,
+    messages_owed: Family<Labels, Gauge>,
+    /// Messages for which a runbook's own template could not be used.
+    pub templates_failed: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -107,6 +129,9 @@ impl Metrics {
             oldest_due_run_age: Gauge::default(),
             runbooks: Family::default(),
             events_failed: Counter::default(),
+            messages: Family::default(),
+            messages_owed: Family::default(),
+            templates_failed: Counter::default(),
             registry: Arc::default(),
         };
         metrics.register(&mut registry);
@@ -171,6 +196,21 @@ impl Metrics {
             "Kubernetes Events that could not be posted",
             self.events_failed.clone(),
         );
+        registry.register(
+            "messages",
+            "Deliveries to Slack, Teams and webhooks by what came of them",
+            self.messages.clone(),
+        );
+        registry.register(
+            "messages_owed",
+            "Messages that are not delivered yet",
+            self.messages_owed.clone(),
+        );
+        registry.register(
+            "message_templates_failed",
+            "Messages for which the runbook's own template could not be used",
+            self.templates_failed.clone(),
+        );
     }
 
     fn start_at_zero(&self) {
@@ -182,6 +222,14 @@ impl Metrics {
         }
         for reason in Reason::ALL {
             drop(self.suppressed.get_or_create(&vec![("reason", reason.to_string())]));
+        }
+        for sink in Sink::ALL {
+            let sink = sink.as_str().to_owned();
+            drop(self.messages_owed.get_or_create(&vec![("sink", sink.clone())]));
+            for result in MESSAGE_RESULTS {
+                let labels = vec![("sink", sink.clone()), ("result", result.to_owned())];
+                drop(self.messages.get_or_create(&labels));
+            }
         }
         for step in STEPS {
             drop(self.step_duration.get_or_create(&vec![("step", step.to_owned())]));
@@ -235,6 +283,18 @@ impl Metrics {
         self.step_duration
             .get_or_create(&vec![("step", step.to_owned())])
             .observe(seconds);
+    }
+
+    /// Counts what came of a delivery.
+    pub fn message(&self, sink: Sink, result: &'static str) {
+        let labels = vec![("sink", sink.as_str().to_owned()), ("result", result.to_owned())];
+        self.messages.get_or_create(&labels).inc();
+    }
+
+    /// Tells how many messages are owed.
+    pub fn messages_owed(&self, sink: Sink, count: i64) {
+        let labels = vec![("sink", sink.as_str().to_owned())];
+        self.messages_owed.get_or_create(&labels).set(count);
     }
 
     /// Tells how many runbooks are in force and how many files are refused.

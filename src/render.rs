@@ -9,6 +9,7 @@
 //! an `if` names the label that is missing. A test holds the results equal to handlebars' own, with one exception: an
 //! absent value inside `and`, `or` and `not` is false, as it is in a plain `if`, where handlebars would fail.
 
+pub mod message;
 mod reading;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -15,8 +15,8 @@ use std::{
 
 use crate::{
     cel::Expression,
-    domain::runbook::Runbook,
-    render::Template,
+    domain::{run::Phase, runbook::Runbook},
+    render::{Template, message::MessageTemplate},
     yaml::{self, Diagnostic, Parsed},
 };
 
@@ -41,6 +41,10 @@ pub struct Compiled {
     pub conditions: Vec<Expression>,
     /// Of `runbook.verify.expect`, in its order.
     pub expect: Vec<Expression>,
+    /// Of `runbook.notify.channel`.
+    pub channel: Option<Template>,
+    /// Of `runbook.notify.templates`.
+    pub messages: BTreeMap<Phase, MessageTemplate>,
 }
 
 /// The runbooks in force.
@@ -101,6 +105,8 @@ impl From<Parsed> for Compiled {
             name: parsed.programs.name,
             conditions: parsed.programs.conditions,
             expect: parsed.programs.expect,
+            channel: None,
+            messages: BTreeMap::new(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod bulk;
 mod error;
 mod inbox;
 mod ledger;
+mod messages;
 mod migrations;
 mod open;
 mod orders;
@@ -30,10 +31,11 @@ pub use audit::Audit;
 pub use error::{OpenError, StoreError};
 pub use inbox::{NewPost, StoredPost};
 pub use ledger::Judged;
+pub use messages::{About, CROWD, DIGEST, Delivery, DueMessage, MessageClaim, Owed, Posted};
 pub use orders::{NewPause, OrderError, PauseRow, PauseScope};
 pub use read::{AlertView, JournalView, Page, RunDetail, RunFilter, RunView};
 pub use record::{Change, CommitError};
-pub use runs::{Claim, Claimed, RunAlert};
+pub use runs::{Claim, Claimed, RunAlert, Story};
 pub use unfold::{Known, KnownEpisode, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded, WaitingRun};
 
 /// The store.

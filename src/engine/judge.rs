@@ -90,6 +90,7 @@ impl Turn<'_> {
             }
             let audit = entries.iter().filter_map(intent_row).collect();
             Change {
+                owed: self.owed(&after_change, &entries),
                 entries,
                 phase: after_change.phase(),
                 due_at,
@@ -117,6 +118,7 @@ impl Turn<'_> {
         self.unsaved = None;
         self.state = after_change;
         self.fresh = self.state.open.is_some();
+        self.announce(&change);
         if let Some(finish) = &self.state.finished {
             self.told(finish);
         }

@@ -1,4 +1,4 @@
-//! Telling what happened: the log, the metrics, and Kubernetes Events on the object.
+//! Telling what happened: the log, the metrics, Kubernetes Events on the object, and messages that are owed.
 //!
 //! An Event is posted before the commit that it tells of, under a name made from the run: whoever repeats the commit
 //! after a crash repeats the same Event. An Event that cannot be posted never holds up a run.
@@ -8,10 +8,14 @@ use crate::{
     cluster::{EventType, NewEvent},
     crash_point::{CrashPoint, crash_point},
     domain::{
+        alert::Labels,
         journal::{Entry, Intent},
+        notify::worth_telling,
         run::{Finish, Outcome},
+        state::State,
         target::Target,
     },
+    store::{Change, Owed},
 };
 
 impl Turn<'_> {
@@ -27,6 +31,47 @@ impl Turn<'_> {
         crash_point(CrashPoint::FinishAfterCommit);
         self.told(&finish);
         Ok(flow)
+    }
+
+    /// Who is to be told of these entries in a message, and whether they are the last.
+    ///
+    /// What was started is told with its answer: nothing stands between judging and acting that can wait.
+    pub(super) fn owed(&self, after: &State, entries: &[Entry]) -> Option<Owed> {
+        let news = entries
+            .iter()
+            .any(|entry| !matches!(entry, Entry::Bound(_) | Entry::Started { .. }));
+        if !news || !worth_telling(after, &self.runbook.runbook.notify) {
+            return None;
+        }
+        let none = Labels::new();
+        let labels = self.claimed.alerts.first().map_or(&none, |alert| &alert.labels);
+        let own = self.own_channel(labels);
+        let to = self.engine.options.routes.destinations(labels, own.as_deref());
+        (!to.is_empty()).then(|| Owed {
+            to,
+            last: after.finished.is_some(),
+        })
+    }
+
+    /// The channel that the runbook names, if its template has a text for these labels.
+    fn own_channel(&self, labels: &Labels) -> Option<String> {
+        let template = self.runbook.channel.as_ref()?;
+        let none = Labels::new();
+        let annotations = self.claimed.alerts.first().map_or(&none, |alert| &alert.annotations);
+        match template.render(labels, annotations) {
+            Ok(channel) => Some(channel),
+            Err(error) => {
+                tracing::warn!(error = %error, "the runbook's channel has no name for this alert; the configured one is used");
+                None
+            }
+        }
+    }
+
+    /// Wakes whoever delivers what was just owed.
+    pub(super) fn announce(&self, change: &Change) {
+        if change.owed.is_some() {
+            self.engine.outbox.notify_one();
+        }
     }
 
     /// Log and metrics of an end that was committed.

@@ -150,6 +150,7 @@ impl Engine {
             phase: Phase::Finished,
             due_at: None,
             audit: Vec::new(),
+            owed: None,
         };
         let name = &claimed.run.runbook;
         match self
@@ -211,6 +212,7 @@ impl Turn<'_> {
             state.apply(now, entry);
         }
         let change = Change {
+            owed: self.owed(&state, &entries),
             entries,
             phase: state.phase(),
             due_at,
@@ -231,6 +233,7 @@ impl Turn<'_> {
         self.leased_at = begun;
         self.unsaved = None;
         self.state = state;
+        self.announce(&change);
         Ok(self.flow(due_at))
     }
 

@@ -47,6 +47,7 @@ impl Store {
             phase: Phase::Pending,
             due_at: Some(due_at),
             audit: Vec::new(),
+            owed: None,
         };
         let judged = self
             .judge(claimed, seen, Some(binding), binding, guards, |_| change)
@@ -93,6 +94,7 @@ impl Store {
             now,
         )
         .await?;
+        self.owe(&mut tx, claimed.claim.run, seen, &change, now).await?;
         let started = change
             .entries
             .iter()
@@ -131,6 +133,7 @@ async fn merge(
         phase: Phase::Finished,
         due_at: None,
         audit: Vec::new(),
+        owed: None,
     };
     write(
         tx,

@@ -6,19 +6,19 @@ use sqlx::{
 };
 
 /// The version of the last migration.
-pub(super) const LATEST: i64 = 1;
+pub(super) const LATEST: i64 = 2;
 
 /// The migrations for SQLite.
 pub(super) fn sqlite() -> Migrator {
-    let initial = Migration::new(
-        1,
-        "initial".into(),
-        MigrationType::Simple,
-        include_str!("migrations/sqlite/0001_initial.sql").into_sql_str(),
-        false,
-    );
+    let migration = |version, name: &'static str, sql: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
     Migrator {
-        migrations: vec![initial].into(),
+        migrations: vec![
+            migration(1, "initial", include_str!("migrations/sqlite/0001_initial.sql")),
+            migration(2, "messages", include_str!("migrations/sqlite/0002_messages.sql")),
+        ]
+        .into(),
         ..Migrator::DEFAULT
     }
 }

@@ -82,6 +82,9 @@ impl Store {
         sqlx::query("UPDATE runs SET lease_until = 0 WHERE finished_at IS NULL AND lease_until > 0")
             .execute(&mut *tx)
             .await?;
+        sqlx::query("UPDATE messages SET lease_until = 0 WHERE due_at IS NOT NULL AND lease_until > 0")
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(())
     }

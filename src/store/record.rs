@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{AnyConnection, Row};
 
-use super::{Audit, Claim, Store, StoreError, bulk, micros, unfold::json};
+use super::{Audit, Claim, Owed, Store, StoreError, bulk, messages, micros, unfold::json};
 use crate::domain::{
     journal::{self, Entry},
     next::after,
@@ -23,6 +23,8 @@ pub struct Change {
     pub due_at: Option<Timestamp>,
     /// Rows for the audit log.
     pub audit: Vec<Audit>,
+    /// Who is to be told of it.
+    pub owed: Option<Owed>,
 }
 
 /// A commit that did not happen.
@@ -58,8 +60,24 @@ impl Store {
         let now = self.now();
         let mut tx = self.begin().await?;
         write(&mut tx, claim, lane, runbook, seen, change, now).await?;
+        self.owe(&mut tx, claim.run, seen, change, now).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Owes the messages about a change, in its own transaction.
+    pub(super) async fn owe(
+        &self,
+        tx: &mut AnyConnection,
+        run: RunId,
+        seen: usize,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        match &change.owed {
+            Some(owed) => messages::owe(tx, &self.ids, run, seen + change.entries.len(), owed, now).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -32,6 +32,16 @@ impl Store {
                 before,
             ),
             (
+                "DELETE FROM messages WHERE run_id IN
+                 (SELECT id FROM runs WHERE finished_at < $1 ORDER BY id LIMIT $2)",
+                before,
+            ),
+            (
+                "DELETE FROM messages WHERE kind = 'digest' AND opened_at < $1 AND due_at IS NULL AND NOT EXISTS
+                 (SELECT 1 FROM messages r WHERE r.digest_id = messages.id) AND $2 > 0",
+                before,
+            ),
+            (
                 "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE finished_at < $1 ORDER BY id LIMIT $2)",
                 before,
             ),

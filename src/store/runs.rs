@@ -76,6 +76,17 @@ pub struct RunAlert {
     pub firing: bool,
 }
 
+/// A run with its journal and its alerts, for whoever tells of it.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// What it executes.
+    pub run: Run,
+    /// Its journal, or the entry that this program cannot read.
+    pub journal: Result<Vec<Recorded>, journal::UnknownEntry>,
+    /// Its alerts.
+    pub alerts: Vec<RunAlert>,
+}
+
 impl Store {
     /// Claims runs that are due, oldest first.
     pub async fn claim(&self, owner: &str, lease: Duration, limit: usize) -> Result<Vec<Claim>, StoreError> {
@@ -124,6 +135,7 @@ impl Store {
         // Alerts after the journal: one that joins meanwhile is then known without its entry, which makes the commit stale,
         // and never bound without being known.
         let (row, journal) = tokio::try_join!(read_row(&self.readers, &id), read_journal(&self.readers, &id))?;
+        let row = row.ok_or(sqlx::Error::RowNotFound)?;
         let alerts = read_alerts(&self.readers, &id).await?;
         Ok(Claimed {
             claim: claim.clone(),
@@ -135,6 +147,19 @@ impl Store {
             alerts,
             cancel: cancel(&row, 10)?,
         })
+    }
+
+    /// Reads a run, if it is still there.
+    pub async fn story(&self, run: RunId) -> Result<Option<Story>, StoreError> {
+        let id = run.to_string();
+        let Some(row) = read_row(&self.readers, &id).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Story {
+            run: read_run(run, &row)?,
+            journal: read_journal(&self.readers, &id).await?,
+            alerts: read_alerts(&self.readers, &id).await?,
+        }))
     }
 
     /// Gives a claim back without having done anything.
@@ -151,14 +176,14 @@ impl Store {
     }
 }
 
-async fn read_row(readers: &AnyPool, id: &str) -> Result<AnyRow, StoreError> {
+async fn read_row(readers: &AnyPool, id: &str) -> Result<Option<AnyRow>, StoreError> {
     let row = sqlx::query(
         "SELECT r.runbook, r.version, r.mode, r.object, r.opened_at, r.deadline, r.attempt, r.lane, r.settled_at,
          r.due_at, q.who, q.why FROM runs r LEFT JOIN requests q ON q.id =
          (SELECT MIN(id) FROM requests WHERE run_id = r.id AND kind = 'cancel') WHERE r.id = $1",
     )
     .bind(id.to_owned())
-    .fetch_one(readers)
+    .fetch_optional(readers)
     .await?;
     Ok(row)
 }

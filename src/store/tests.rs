@@ -182,6 +182,7 @@ fn change(entries: Vec<Entry>, phase: Phase) -> Change {
         phase,
         due_at: None,
         audit: Vec::new(),
+        owed: None,
     }
 }
 

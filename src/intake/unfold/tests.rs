@@ -149,6 +149,7 @@ impl World {
             phase: Phase::Finished,
             due_at: None,
             audit: Vec::new(),
+            owed: None,
         };
         store
             .record(&claimed.claim, &claimed.lane, "heal", 0, &change)
