@@ -20,6 +20,9 @@ const DEFAULT: &str = include_str!("../templates/message.hbs");
 /// The longest headline: Slack's header block takes 150 characters, with the emoji.
 const HEADLINE: usize = 140;
 
+/// The longest line of a digest: all of its runs fit into one message.
+const LINE: usize = 165;
+
 /// A message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
@@ -96,7 +99,7 @@ impl Composer {
             Some(link) => format!("<{link}|run {}>", run.id),
             None => format!("run {}", run.id),
         };
-        footer.push_str(&format!(" · {} · {}", escape(&run.runbook), run.mode.as_str()));
+        footer.push_str(&format!(" · opened {}", super::view::time(run.opened_at)));
         if problem.is_some() {
             footer.push_str(" · the runbook's own template could not be used");
         }
@@ -124,7 +127,7 @@ impl Composer {
         let (healed, help) = (count(&["✅"]), views.iter().filter(|view| view.needs_help()).count());
         let mut counts = vec![format!("{healed} healed")];
         if help > 0 {
-            counts.push(format!("{help} need help"));
+            counts.push(format!("{help} {} help", if help == 1 { "needs" } else { "need" }));
         }
         if over > healed + help {
             counts.push(format!("{} ended otherwise", over - healed - help));
@@ -135,7 +138,7 @@ impl Composer {
         // Those who need somebody stand first.
         let mut lines: Vec<&View> = views.iter().collect();
         lines.sort_by_key(|view| (!view.needs_help(), view.phase == Phase::Finished));
-        let text: Vec<String> = lines.iter().map(|view| escape(&cut(&view.line(), 180))).collect();
+        let text: Vec<String> = lines.iter().map(|view| escape(&cut(&view.line(), LINE))).collect();
         let emoji = match (help, over == views.len()) {
             (1.., _) => "❌",
             (0, true) => "✅",

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     message::Message,
     service::{Call, DeliveryError, Failure, Kind, Service, by_status, secret},
-    text::{cut, plain},
+    text::{cut, plain, plain_words},
 };
 use crate::{
     domain::notify::Sink,
@@ -90,7 +90,7 @@ fn card(message: &Message) -> Value {
         }
         json!({"type": "RichTextBlock", "inlines": [run]})
     };
-    let mut footer = plain(&message.footer);
+    let mut footer = plain_words(&message.footer);
     if message.perhaps_twice {
         footer.push_str(super::slack::blocks::TWICE);
     }

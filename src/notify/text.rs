@@ -34,6 +34,15 @@ pub fn clean(value: &str) -> String {
 
 /// Mrkdwn without its markup: for notifications, terminals, and services that read another one.
 pub fn plain(mrkdwn: &str) -> String {
+    without_markup(mrkdwn, |words, url| format!("{words} ({url})"))
+}
+
+/// The same where the link stands elsewhere.
+pub fn plain_words(mrkdwn: &str) -> String {
+    without_markup(mrkdwn, |words, _| words.to_owned())
+}
+
+fn without_markup(mrkdwn: &str, link: impl Fn(&str, &str) -> String) -> String {
     let mut text = String::with_capacity(mrkdwn.len());
     let mut rest = mrkdwn;
     while let Some(start) = rest.find('<') {
@@ -44,7 +53,7 @@ pub fn plain(mrkdwn: &str) -> String {
         };
         let inner = &rest[start + 1..start + end];
         match inner.split_once('|') {
-            Some((url, words)) => text.push_str(&format!("{words} ({url})")),
+            Some((url, words)) => text.push_str(&link(words, url)),
             None => text.push_str(inner.trim_start_matches('!')),
         }
         rest = &rest[start + end + 1..];

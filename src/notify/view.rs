@@ -64,6 +64,7 @@ impl View {
         let mut values = json!({
             "headline": headline,
             "emoji": emoji,
+            "firedAt": first.map(|alert| time(alert.started)),
             "alertname": first.and_then(|alert| alert.labels.get("alertname")),
             "labels": first.map(|alert| &alert.labels),
             "annotations": first.map(|alert| &alert.annotations),

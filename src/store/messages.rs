@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::{Store, StoreError, micros, moment, unfold::uuid};
 use crate::domain::{
-    next::after,
+    next::{after, before},
     notify::{Destination, Sink},
     run::RunId,
 };
@@ -21,6 +21,8 @@ const GATHER: Duration = Duration::from_secs(2);
 const GATHER_DIGEST: Duration = Duration::from_secs(5);
 /// Runs that wait for a first message in one channel: more become digests.
 pub const CROWD: i64 = 10;
+/// How long runs join a digest that was made in their channel.
+const STORM: Duration = Duration::from_secs(10 * 60);
 /// Runs that one digest tells of.
 pub const DIGEST: i64 = 50;
 
@@ -141,6 +143,11 @@ impl DueMessage {
 const COLUMNS: &str = "m.id, m.kind, m.run_id, m.entry, m.channel, m.opened_at, m.wanted, m.told, m.last, m.posting_at,
      m.renewed, m.plain, m.attempts, m.remote_channel, m.remote_ts, p.remote_channel, p.remote_ts";
 
+/// Of a message `m`: about a run of which nothing was ever posted, and nothing is under way. `$2` is now.
+const WAITING: &str =
+    "m.kind = 'run' AND m.due_at IS NOT NULL AND m.remote_ts IS NULL AND m.told = 0 AND m.posting_at IS NULL
+     AND m.lease_until <= $2 AND m.renewed = 0";
+
 /// A reply's parent: the message of its run, or the digest that tells of it instead.
 const PARENT: &str =
     "LEFT JOIN messages r ON r.run_id = m.run_id AND r.sink = m.sink AND r.kind = 'run' AND m.kind <> 'run'
@@ -181,47 +188,83 @@ impl Store {
         Ok(row.try_get(0)?)
     }
 
-    /// Makes digests where more than [`CROWD`] runs wait for their first message in a channel.
+    /// Makes digests where more than [`CROWD`] runs wait for their first message in a channel, and adds those that wait to
+    /// a digest that was made there lately: a storm is told once.
+    ///
+    /// Looked up without the writing connection first: there is hardly ever a crowd.
     pub async fn gather_digests(&self, sink: Sink) -> Result<(), StoreError> {
-        let crowded = "SELECT channel FROM messages
-             WHERE sink = $1 AND kind = 'run' AND due_at IS NOT NULL AND remote_ts IS NULL AND told = 0
-             AND posting_at IS NULL AND lease_until <= $2 AND renewed = 0
-             GROUP BY channel HAVING COUNT(*) > $3 LIMIT 1";
-        // Looked up without the writing connection first: there is hardly ever a crowd.
-        while let Some(row) = sqlx::query(crowded)
-            .bind(sink.as_str())
-            .bind(micros(self.now()))
-            .bind(CROWD)
-            .fetch_optional(&self.readers)
-            .await?
+        let now = self.now();
+        let open = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT d.id, d.channel, (SELECT COUNT(*) FROM messages r WHERE r.digest_id = d.id AND r.kind = 'run') AS runs
+             FROM messages d WHERE d.sink = $1 AND d.kind = 'digest' AND d.opened_at > $3 AND d.failure IS NULL
+             AND EXISTS (SELECT 1 FROM messages m WHERE m.sink = d.sink AND m.channel = d.channel AND {WAITING})
+             ORDER BY d.id"
+        )))
+        .bind(sink.as_str())
+        .bind(micros(now))
+        .bind(micros(before(now, STORM)))
+        .fetch_all(&self.readers)
+        .await?;
+        for row in open {
+            let room = DIGEST - row.try_get::<i64, _>(2)?;
+            if room > 0 {
+                self.gather(sink, row.try_get(1)?, Some(row.try_get(0)?), room).await?;
+            }
+        }
+        while let Some(row) = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT m.channel FROM messages m WHERE m.sink = $1 AND {WAITING}
+             GROUP BY m.channel HAVING COUNT(*) > $3 LIMIT 1"
+        )))
+        .bind(sink.as_str())
+        .bind(micros(now))
+        .bind(CROWD)
+        .fetch_optional(&self.readers)
+        .await?
         {
-            self.gather_digest(sink, row.try_get(0)?).await?;
+            self.gather(sink, row.try_get(0)?, None, DIGEST).await?;
         }
         Ok(())
     }
 
-    async fn gather_digest(&self, sink: Sink, channel: String) -> Result<(), StoreError> {
-        let now = micros(self.now());
-        let id = self.ids.next().to_string();
+    /// Puts runs that wait in a channel into a digest: this one, or a new one.
+    async fn gather(&self, sink: Sink, channel: String, digest: Option<String>, room: i64) -> Result<(), StoreError> {
+        let now = self.now();
+        let id = digest.clone().unwrap_or_else(|| self.ids.next().to_string());
         let mut tx = self.begin().await?;
-        let gathered = sqlx::query(
-            "UPDATE messages SET digest_id = $1, due_at = NULL WHERE id IN (
-                 SELECT id FROM messages WHERE sink = $2 AND channel = $3 AND kind = 'run' AND due_at IS NOT NULL
-                 AND remote_ts IS NULL AND told = 0 AND posting_at IS NULL AND lease_until <= $4 AND renewed = 0
-                 ORDER BY id LIMIT $5)",
-        )
-        .bind(id.clone())
+        let gathered = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "UPDATE messages SET digest_id = $4, due_at = NULL WHERE id IN (
+                 SELECT m.id FROM messages m WHERE m.sink = $1 AND m.channel = $3 AND {WAITING} ORDER BY m.id LIMIT $5)"
+        )))
         .bind(sink.as_str())
+        .bind(micros(now))
         .bind(channel.clone())
-        .bind(now)
-        .bind(DIGEST)
+        .bind(id.clone())
+        .bind(room)
         .execute(&mut *tx)
-        .await?;
-        if gathered.rows_affected() > 0 {
-            insert(&mut tx, &id, "digest", None, 0, sink, &channel, now, 1).await?;
+        .await?
+        .rows_affected();
+        match digest {
+            _ if gathered == 0 => {}
+            None => insert(&mut tx, &id, "digest", None, 0, sink, &channel, micros(now), 1).await?,
+            Some(_) => {
+                sqlx::query("UPDATE messages SET wanted = wanted + 1, due_at = COALESCE(due_at, $2) WHERE id = $1")
+                    .bind(id)
+                    .bind(micros(after(now, GATHER_DIGEST)))
+                    .execute(&mut *tx)
+                    .await?;
+            }
         }
         tx.commit().await?;
         Ok(())
+    }
+
+    /// The runs that a digest tells of.
+    pub async fn digest_runs(&self, digest: &str) -> Result<Vec<RunId>, StoreError> {
+        let rows = sqlx::query("SELECT run_id FROM messages WHERE digest_id = $1 AND kind = 'run' ORDER BY id")
+            .bind(digest.to_owned())
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| Ok(RunId(uuid(row.try_get(0)?)?))).collect()
     }
 
     /// A channel's id, if anything was ever posted there.
@@ -235,15 +278,6 @@ impl Store {
         .fetch_optional(&self.readers)
         .await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
-    }
-
-    /// The runs that a digest tells of.
-    pub async fn digest_runs(&self, digest: &str) -> Result<Vec<RunId>, StoreError> {
-        let rows = sqlx::query("SELECT run_id FROM messages WHERE digest_id = $1 AND kind = 'run' ORDER BY id")
-            .bind(digest.to_owned())
-            .fetch_all(&self.readers)
-            .await?;
-        rows.iter().map(|row| Ok(RunId(uuid(row.try_get(0)?)?))).collect()
     }
 
     /// Claims a message for one delivery; `None` when somebody else was faster. From here on it counts as perhaps posted.

@@ -63,6 +63,14 @@ fn each(value: &Value, name: &str, at: &str, check: Check) -> Result<(), String>
 fn element(element: &Value, at: &str) -> Result<(), String> {
     match element["type"].as_str() {
         Some("TextBlock") => string(element, "text", at),
+        Some("RichTextBlock") => {
+            required(element, "inlines", at)?;
+            each(element, "inlines", at, |inline, at| match inline["type"].as_str() {
+                Some("TextRun") => string(inline, "text", at),
+                _ if inline.is_string() => Ok(()),
+                _ => Err(format!("{at} has to be a text or a TextRun")),
+            })
+        }
         Some("FactSet") => {
             required(element, "facts", at)?;
             each(element, "facts", at, |fact, at| {
@@ -158,6 +166,7 @@ fn element_lines(element: &Value) -> Vec<String> {
             let sign = if heading { "▌ " } else { "" };
             text.lines().map(|line| format!("{sign}{line}")).collect()
         }
+        Some("RichTextBlock") => rich(&element["inlines"]),
         Some("FactSet") => facts(&element["facts"]),
         Some("Container") => shown(&element["items"]),
         Some("ColumnSet") => {
@@ -168,6 +177,19 @@ fn element_lines(element: &Value) -> Vec<String> {
         Some("Image") => vec![format!("🖼 {}", element["altText"].as_str().unwrap_or_default())],
         _ => Vec::new(),
     }
+}
+
+fn rich(inlines: &Value) -> Vec<String> {
+    let inlines = inlines.as_array().into_iter().flatten();
+    let (mut text, mut heading) = (String::new(), false);
+    for inline in inlines {
+        text.push_str(inline.as_str().or(inline["text"].as_str()).unwrap_or_default());
+        heading |= ["Large", "ExtraLarge", "large", "extraLarge"]
+            .iter()
+            .any(|size| inline["size"] == *size);
+    }
+    let sign = if heading { "▌ " } else { "" };
+    text.lines().map(|line| format!("{sign}{line}")).collect()
 }
 
 fn facts(facts: &Value) -> Vec<String> {

@@ -28,6 +28,7 @@ CREATE TABLE messages (
 CREATE UNIQUE INDEX messages_of_run ON messages (run_id, sink, kind, entry) WHERE run_id IS NOT NULL;
 CREATE INDEX messages_due ON messages (sink, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX messages_of_digest ON messages (digest_id) WHERE digest_id IS NOT NULL;
+CREATE INDEX messages_digests ON messages (sink, opened_at) WHERE kind = 'digest';
 
 -- What a service has forbidden until then: kept, since it counts across restarts.
 CREATE TABLE holds (
