@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod render;
 mod serve;
 
 /// Alert-driven healing of Kubernetes clusters.
@@ -29,6 +30,9 @@ enum Command {
     Serve(serve::Serve),
     /// Check runbooks and configuration, without a cluster
     Check(check::Check),
+    /// Show the messages that a runbook would post
+    #[command(after_long_help = render::EXAMPLE)]
+    Render(render::Render),
 }
 
 impl Cli {
@@ -37,6 +41,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Check(check) => check.run(),
+            Command::Render(render) => render.run(),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod compose;
+pub mod example;
 mod incoming;
 mod message;
 mod outcome;

@@ -4,6 +4,7 @@
 //! does not grow with their number, because those that name their `alertname` are looked up by it.
 
 mod files;
+mod target;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

@@ -1,8 +1,6 @@
 //! Which runbooks an alert is for, on which object: a function of its labels and of the runbooks in force.
 
-use std::sync::{Arc, LazyLock};
-
-use regex::Regex;
+use std::sync::Arc;
 
 use crate::{
     books::{Books, InForce},
@@ -13,7 +11,6 @@ use crate::{
         runbook::Mode,
         target::ObjectRef,
     },
-    render::{RenderError, Template},
     runbooks::Compiled,
 };
 
@@ -27,11 +24,6 @@ pub(super) struct Candidate {
     /// Alerts with the same key are about the same object, for the same runbook, in the same lane.
     pub object_key: Option<String>,
 }
-
-/// What Kubernetes allows as the name of most objects, and of all that we know: a DNS-1123 subdomain.
-static NAME: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$").ok());
-const LONGEST_NAME: usize = 253;
 
 /// The candidates of each alert of a post, in order; none for alerts that do not fire.
 pub(super) fn candidates(books: &Books, in_force: &InForce, notification: &Notification) -> Vec<Vec<Candidate>> {
@@ -57,7 +49,7 @@ fn chosen(books: &Books, in_force: &InForce, alert: &Alert) -> Vec<Candidate> {
 
 fn candidate(runbook: &Arc<Compiled>, mode: Mode, alert: &Alert) -> Candidate {
     let lane = Lane::of(mode, &runbook.runbook.name);
-    let object = object(runbook, alert);
+    let object = runbook.object(alert);
     let object_key = object
         .as_ref()
         .ok()
@@ -69,37 +61,4 @@ fn candidate(runbook: &Arc<Compiled>, mode: Mode, alert: &Alert) -> Candidate {
         object,
         object_key,
     }
-}
-
-fn object(runbook: &Compiled, alert: &Alert) -> Result<ObjectRef, (Reason, String)> {
-    let target = &runbook.runbook.target;
-    let namespace = match &runbook.namespace {
-        Some(template) => Some(name(template, "namespace", alert)?),
-        None => None,
-    };
-    Ok(ObjectRef {
-        api_version: target.api_version.clone(),
-        kind: target.kind.clone(),
-        namespace,
-        name: name(&runbook.name, "name", alert)?,
-    })
-}
-
-/// A label's value becomes part of a path: only what Kubernetes would accept as a name gets there.
-fn name(template: &Template, field: &str, alert: &Alert) -> Result<String, (Reason, String)> {
-    let text =
-        template
-            .render(&alert.labels, &alert.annotations)
-            .map_err(|error @ RenderError::MissingValue { .. }| {
-                (Reason::MissingLabel, format!("target.{field}: {error}"))
-            })?;
-    let valid = text.len() <= LONGEST_NAME && NAME.as_ref().is_some_and(|name| name.is_match(&text));
-    if valid {
-        return Ok(text);
-    }
-    let shown: String = text.chars().take(80).collect();
-    Err((
-        Reason::InvalidTarget,
-        format!("target.{field}: {shown:?} is not a name that Kubernetes allows"),
-    ))
 }
