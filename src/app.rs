@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::Notify,
+    sync::{Notify, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -22,16 +22,18 @@ use crate::{
     clock::{Clock, SystemClock},
     cluster::{Access, Cluster},
     config::Config,
-    domain::notify::Routes,
     engine::{self, Engine},
     http::{self, Draining},
     ids::Ids,
     intake::{accept, unfold},
+    limit::Limits,
     metrics::Metrics,
+    notify::{Composer, Notifier, Troubles},
     runbooks::RunbookSet,
     store::Store,
 };
 
+mod messages;
 mod parts;
 mod reload;
 mod retention;
@@ -66,7 +68,8 @@ struct Shared {
     /// Told when there may be a run to claim.
     wake: Arc<Notify>,
     /// Told when a message is owed.
-    outbox: Arc<Notify>,
+    outbox: watch::Sender<()>,
+    notifier: Notifier,
     draining: Draining,
     /// Of the runbooks' files as they were read.
     stamp: u64,
@@ -143,6 +146,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         reload.await;
         "reloading"
     });
+    for service in messages::services(&config, &shared)? {
+        let notifier = shared.notifier.clone();
+        let (outbox, stop) = (shared.outbox.subscribe(), stop_engine.clone());
+        tasks.spawn(async move {
+            notifier.run(service, outbox, stop).await;
+            "the notifier"
+        });
+    }
     tracing::info!(
         listen,
         admin = admin_listen,
@@ -196,6 +207,16 @@ async fn open(config: &Config) -> anyhow::Result<Shared> {
     reload::tell(&in_force, &metrics);
     let waiting = store.waiting_alerts().await.context("counting the inbox")?;
     metrics.inbox_alerts.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    let notifier = Notifier {
+        store: store.clone(),
+        books: books.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        limits: Limits::new(&clock),
+        composer: Composer::new(config.external_url.as_deref()),
+        troubles: Troubles::default(),
+        owner: ids.next().to_string(),
+    };
     Ok(Shared {
         clock,
         ids,
@@ -205,7 +226,8 @@ async fn open(config: &Config) -> anyhow::Result<Shared> {
         waiting: Arc::new(AtomicU64::new(waiting)),
         arrived: Arc::default(),
         wake: Arc::default(),
-        outbox: Arc::default(),
+        outbox: watch::Sender::new(()),
+        notifier,
         draining: Draining::default(),
         stamp,
     })
@@ -226,7 +248,7 @@ fn engine(config: &Config, shared: &Shared, cluster: Cluster) -> Engine {
         lease: config.engine.lease,
         protected: config.protect.namespaces.iter().cloned().collect(),
         owner: shared.ids.next().to_string(),
-        routes: Routes::default(),
+        routes: messages::routes(config),
     };
     Engine::new(
         shared.store.clone(),

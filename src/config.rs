@@ -23,7 +23,10 @@ pub use self::{
     settings::{OTHER_VARIABLES, SETTINGS, Setting},
 };
 pub use crate::domain::permission::Permission;
-use crate::{domain::runbook::Mode, yaml::Diagnostic};
+use crate::{
+    domain::{notify::Route, runbook::Mode},
+    yaml::Diagnostic,
+};
 
 /// What the service runs with.
 #[derive(Clone, Debug)]
@@ -48,6 +51,14 @@ pub struct Config {
     pub settle: Duration,
     /// Who may call.
     pub tokens: Vec<Token>,
+    /// Where links in messages begin; absent: there are none.
+    pub external_url: Option<String>,
+    /// Whether and how Slack is told.
+    pub slack: Option<Slack>,
+    /// Whether and how Microsoft Teams is told.
+    pub teams: Option<Teams>,
+    /// Whether and how another receiver is told.
+    pub webhook: Option<Webhook>,
     /// What is never touched.
     pub protect: Protect,
     /// What one caller may ask of us.
@@ -97,6 +108,57 @@ pub struct Token {
     /// What the caller may do.
     pub permissions: BTreeSet<Permission>,
 }
+
+/// How Slack is told.
+#[derive(Clone, Debug)]
+pub struct Slack {
+    /// What lets us post.
+    pub credentials: SlackCredentials,
+    /// The channel for everything that no route is for; empty with a webhook.
+    pub channel: String,
+    /// Channels for some alerts, in order.
+    pub routes: Vec<Route>,
+    /// Slack's Web API; ends with a slash.
+    pub api_url: String,
+}
+
+/// What lets us post to Slack: a file, read anew at every use.
+#[derive(Clone, Debug)]
+pub enum SlackCredentials {
+    /// A bot token.
+    Token(PathBuf),
+    /// The address of an incoming webhook.
+    Webhook(PathBuf),
+}
+
+/// How Microsoft Teams is told.
+#[derive(Clone, Debug)]
+pub struct Teams {
+    /// Holds the address of a Workflow's webhook.
+    pub url_file: PathBuf,
+}
+
+/// How another receiver is told.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Where it is.
+    pub url: WebhookUrl,
+    /// Holds the key of the signature.
+    pub secret_file: Option<PathBuf>,
+}
+
+/// Where a receiver is.
+#[derive(Clone, Debug)]
+pub enum WebhookUrl {
+    /// As written.
+    Plain(String),
+    /// In a file, since it is a secret.
+    File(PathBuf),
+}
+
+/// A file that holds a secret and nothing else.
+#[derive(Clone, Debug)]
+pub(crate) struct SecretFile(pub(crate) PathBuf);
 
 /// What is never touched.
 #[derive(Clone, Debug)]
@@ -199,9 +261,16 @@ impl Config {
 }
 
 impl Token {
-    /// The secret: the file's text without white space around it.
+    /// The secret.
     pub fn read(&self) -> io::Result<String> {
-        let text = fs::read_to_string(&self.file)?;
+        SecretFile(self.file.clone()).read()
+    }
+}
+
+impl SecretFile {
+    /// The file's text without white space around it.
+    pub(crate) fn read(&self) -> io::Result<String> {
+        let text = fs::read_to_string(&self.0)?;
         match text.trim() {
             "" => Err(io::Error::new(io::ErrorKind::InvalidData, "the file is empty")),
             secret => Ok(secret.to_owned()),

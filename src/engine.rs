@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{books::Books, clock::Clock, cluster::Cluster, domain::notify::Routes, metrics::Metrics, store::Store};
@@ -53,7 +56,7 @@ pub struct Engine {
     /// Told when there may be a run to claim.
     wake: Arc<Notify>,
     /// Told when a message is owed.
-    outbox: Arc<Notify>,
+    outbox: watch::Sender<()>,
     /// When the loop last went round, in milliseconds of the clock that never jumps, for `/livez`.
     heartbeat: Arc<AtomicU64>,
 }
@@ -72,7 +75,7 @@ impl Engine {
         metrics: Metrics,
         options: Options,
         wake: Arc<Notify>,
-        outbox: Arc<Notify>,
+        outbox: watch::Sender<()>,
     ) -> Self {
         let heartbeat = Arc::new(AtomicU64::new(millis(clock.monotonic())));
         Self {

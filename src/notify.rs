@@ -13,7 +13,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -79,8 +79,8 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Delivers to one service until `stop`. `owed` is told when there may be something to deliver.
-    pub async fn run(self, service: Arc<dyn Service>, owed: Arc<Notify>, stop: CancellationToken) {
+    /// Delivers to one service until `stop`. `owed` changes when there may be something to deliver.
+    pub async fn run(self, service: Arc<dyn Service>, mut owed: watch::Receiver<()>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let next = match self.deliver_due(&*service).await {
                 Ok(next) => next,
@@ -97,7 +97,7 @@ impl Notifier {
             });
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = owed.notified() => {}
+                Ok(()) = owed.changed() => {}
                 () = self.clock.sleep(sleep) => {}
             }
         }

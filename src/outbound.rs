@@ -3,7 +3,7 @@
 //! It never follows a redirect, reads a bounded answer, and tells apart what certainly was not sent from what may have
 //! arrived. An address may be a secret (Slack's and Teams' webhooks are), so no error names it.
 
-use std::{error::Error as _, fmt, time::Duration};
+use std::{error::Error as _, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{Client, header, redirect};
@@ -57,11 +57,13 @@ pub struct Reply {
 }
 
 /// Nothing came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutboundError {
     /// It was not sent: no connection, or no address to connect to.
+    #[error("{0}")]
     NotSent(String),
     /// It may have arrived: the connection broke, or the time was over.
+    #[error("{0}")]
     NoAnswer(String),
 }
 
@@ -143,12 +145,4 @@ fn words(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     words
-}
-
-impl fmt::Display for OutboundError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotSent(words) | Self::NoAnswer(words) => f.write_str(words),
-        }
-    }
 }

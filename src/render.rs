@@ -1,5 +1,7 @@
 //! Templates in a runbook's values: `{{labels.namespace}}`. The one user of handlebars.
 //!
+//! Messages have larger templates that see more and may walk lists: those are in [`message`].
+//!
 //! Strict: a value that the alert does not have is an error, never an empty string. Nothing is escaped, because the
 //! results are names and not HTML, and what a label says is data: a `{{` in it is not read again. Only [`ROOTS`],
 //! [`BLOCKS`] and [`TESTS`] exist, so everything that can be known to be wrong is known when the runbook is read.
@@ -10,6 +12,7 @@
 //! absent value inside `and`, `or` and `not` is false, as it is in a plain `if`, where handlebars would fail.
 
 pub mod message;
+mod place;
 mod reading;
 
 use std::{collections::BTreeMap, sync::Arc};

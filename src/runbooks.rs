@@ -106,8 +106,8 @@ impl From<Parsed> for Compiled {
             name: parsed.programs.name,
             conditions: parsed.programs.conditions,
             expect: parsed.programs.expect,
-            channel: None,
-            messages: BTreeMap::new(),
+            channel: parsed.programs.channel,
+            messages: parsed.programs.messages,
         }
     }
 }

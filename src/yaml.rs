@@ -8,12 +8,15 @@ pub(crate) mod diagnostic;
 pub(crate) mod document;
 mod guards;
 pub(crate) mod node;
+pub(crate) mod notify;
 pub(crate) mod reader;
 pub(crate) mod runbook;
 mod steps;
 mod target;
 mod texts;
 mod verify;
+
+use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
@@ -23,7 +26,11 @@ pub use self::{
     steps::{EVICT_LIMIT, STEPS},
 };
 use self::{node::Node, reader::Reader};
-use crate::{cel::Expression, domain::runbook::Runbook, render::Template};
+use crate::{
+    cel::Expression,
+    domain::{run::Phase, runbook::Runbook},
+    render::{Template, message::MessageTemplate},
+};
 
 /// A file may not be larger, in bytes: what a ConfigMap can hold.
 pub const MAX_FILE: usize = 1 << 20;
@@ -65,6 +72,10 @@ pub struct Programs {
     pub conditions: Vec<Expression>,
     /// Of `verify.expect`, in its order.
     pub expect: Vec<Expression>,
+    /// Of `notify.channel`.
+    pub channel: Option<Template>,
+    /// Of `notify.templates`.
+    pub messages: BTreeMap<Phase, MessageTemplate>,
 }
 
 /// Reads the runbooks of a file.

@@ -38,7 +38,8 @@ pub(super) fn public(config: &Config, shared: &Shared, inbox: Inbox) -> anyhow::
     })
 }
 
-/// Live is that the engine goes round; ready is that posts can be committed. A refused runbook file is a warning.
+/// Live is that the engine goes round; ready is that posts can be committed. A refused runbook file, or a
+/// Slack that takes nothing, is a warning.
 pub(super) fn admin(shared: &Shared, engine: &Engine, heartbeat: Duration) -> Admin {
     let engine = engine.clone();
     let alive = Part::new("engine", move || {
@@ -82,9 +83,14 @@ pub(super) fn admin(shared: &Shared, engine: &Engine, heartbeat: Duration) -> Ad
             }
         }
     });
+    let troubles = shared.notifier.troubles.clone();
+    let messages = Part::new("messages", move || {
+        let summary = troubles.summary();
+        async move { summary.map_or(PartState::Ok, PartState::Warning) }
+    });
     Admin {
         live: vec![alive.clone()],
-        ready: vec![store, alive, runbooks],
+        ready: vec![store, alive, runbooks, messages],
         metrics: shared.metrics.clone(),
         draining: shared.draining.clone(),
     }

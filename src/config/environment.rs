@@ -74,6 +74,18 @@ fn value(shape: Shape, text: &str, at: At) -> Node {
                 (name.trim().to_owned(), Node::text(value.trim(), at))
             })
             .collect()),
+        Shape::Routes => Value::List(
+            items()
+                .map(|item| {
+                    let (channel, matcher) = item.split_once(':').unwrap_or((&item, ""));
+                    let value = map(vec![
+                        ("match".to_owned(), Node::text(matcher.trim(), at)),
+                        ("channel".to_owned(), Node::text(channel.trim(), at)),
+                    ]);
+                    Node { value, at }
+                })
+                .collect(),
+        ),
         Shape::Tokens => Value::List(
             items()
                 .map(|item| {

@@ -1,6 +1,7 @@
 //! From the tree of the file and the environment to a checked [`Config`].
 
 mod listen;
+mod messages;
 mod store;
 mod tokens;
 
@@ -118,6 +119,10 @@ impl Reading<'_, '_> {
         let modes = self.modes(&root);
         let settle = self.duration(&root, "settle", "settle", Duration::ZERO, HOUR);
         let tokens = self.tokens(&root);
+        let external_url = self.external_url(&root);
+        let slack = self.slack(&root);
+        let teams = self.teams(&root);
+        let webhook = self.webhook(&root);
         let protect = self.protect(&root);
         let limits = self.limits(&root);
         let engine = self.engine(&root, kubernetes.as_ref());
@@ -132,6 +137,10 @@ impl Reading<'_, '_> {
             modes: modes?,
             settle: settle?,
             tokens: tokens?,
+            external_url: external_url?,
+            slack: slack?,
+            teams: teams?,
+            webhook: webhook?,
             protect: protect?,
             limits: limits?,
             engine: engine?,

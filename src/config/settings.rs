@@ -22,6 +22,8 @@ pub enum Shape {
     Map,
     /// `NAME:FILE:PERMISSION+PERMISSION` with commas between them.
     Tokens,
+    /// `CHANNEL:MATCHER` with commas between them: a matcher each.
+    Routes,
 }
 
 /// All settings, in the order of the documentation.
@@ -49,6 +51,20 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         shape: Shape::Tokens,
     },
+    one("externalUrl", ""),
+    one("slack.tokenFile", ""),
+    one("slack.webhookUrlFile", ""),
+    one("slack.channel", ""),
+    Setting {
+        key: "slack.routes",
+        default: "",
+        shape: Shape::Routes,
+    },
+    one("slack.apiUrl", "https://slack.com/api/"),
+    one("teams.webhookUrlFile", ""),
+    one("webhook.url", ""),
+    one("webhook.urlFile", ""),
+    one("webhook.secretFile", ""),
     list("protect.namespaces", "kube-system,kube-public,kube-node-lease"),
     one("limits.body", "32MiB"),
     one("limits.bodiesInFlight", "40MiB"),
@@ -61,7 +77,7 @@ pub const SETTINGS: &[Setting] = &[
 pub const OTHER_VARIABLES: &[&str] = &["SELFHEALER_CONFIG", "SELFHEALER_CRASH_AT"];
 
 /// Sections that the design has and this version does not.
-pub(super) const LATER: &[&str] = &["slack", "teams", "notify", "alertmanagers", "prometheus"];
+pub(super) const LATER: &[&str] = &["notify", "alertmanagers", "prometheus"];
 
 const fn one(key: &'static str, default: &'static str) -> Setting {
     Setting {

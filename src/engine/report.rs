@@ -70,7 +70,7 @@ impl Turn<'_> {
     /// Wakes whoever delivers what was just owed.
     pub(super) fn announce(&self, change: &Change) {
         if change.owed.is_some() {
-            self.engine.outbox.notify_one();
+            self.engine.outbox.send_replace(());
         }
     }
 

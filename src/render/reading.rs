@@ -5,7 +5,10 @@ use handlebars::{
     template::{HelperTemplate, Parameter, Template as Tree, TemplateElement},
 };
 
-use super::{BLOCKS, Operand, Part, ROOTS, Root, TESTS, TemplateError, Test, Value};
+use super::{
+    BLOCKS, Operand, Part, ROOTS, Root, TESTS, TemplateError, Test, Value,
+    place::{self, At},
+};
 use crate::suggestion;
 
 /// Reads and checks a template's text.
@@ -13,9 +16,6 @@ pub(super) fn parts(source: &str) -> Result<Vec<Part>, TemplateError> {
     let tree = Tree::compile(source).map_err(|error| syntax_error(source, &error))?;
     Reading { source }.parts(&tree, (1, 1))
 }
-
-/// Where an element begins, 1-based line and column.
-type At = (usize, usize);
 
 /// Turns what handlebars read into what is allowed.
 struct Reading<'s> {
@@ -195,23 +195,12 @@ impl Reading<'_> {
         Err(self.error_at_text(at, raw, message))
     }
 
-    /// Handlebars knows where an element begins; the word in question stands somewhere after that.
     fn error_at_text(&self, at: At, text: &str, message: String) -> TemplateError {
-        let mut error = error(at, message);
-        let line = self.source.lines().nth(at.0.saturating_sub(1)).unwrap_or_default();
-        let from = line
-            .char_indices()
-            .nth(at.1.saturating_sub(1))
-            .map_or(line.len(), |(index, _)| index);
-        if let Some(found) = line[from..].find(text).filter(|_| !text.is_empty()) {
-            let before = line[from..from + found].chars().count();
-            error.column += u32::try_from(before).unwrap_or_default();
-        }
-        error
+        error(place::of_word(self.source, at, text), message)
     }
 }
 
-fn error((line, column): At, message: String) -> TemplateError {
+pub(super) fn error((line, column): At, message: String) -> TemplateError {
     TemplateError {
         message,
         line: u32::try_from(line).unwrap_or(u32::MAX),
@@ -219,7 +208,7 @@ fn error((line, column): At, message: String) -> TemplateError {
     }
 }
 
-fn syntax_error(source: &str, fault: &handlebars::TemplateError) -> TemplateError {
+pub(super) fn syntax_error(source: &str, fault: &handlebars::TemplateError) -> TemplateError {
     let message = match fault.reason() {
         TemplateErrorReason::MismatchingClosedHelper(open, close) => {
             format!("`{{{{#{open}}}}}` is closed by `{{{{/{close}}}}}`: close it by `{{{{/{open}}}}}`")
@@ -228,11 +217,29 @@ fn syntax_error(source: &str, fault: &handlebars::TemplateError) -> TemplateErro
             "a `{{` is not closed: write `}}` after the value".to_owned()
         }
         _ if source.matches("{{#").count() > source.matches("{{/").count() => {
-            "a block is not closed: write `{{/if}}` after it".to_owned()
+            format!(
+                "a block is not closed: write `{{{{/{}}}}}` after it",
+                open_block(source)
+            )
         }
         _ => "this is not a template: write a value as {{labels.namespace}}, and a name with other characters than \
               letters, digits, - and _ in brackets: {{labels.[app.kubernetes.io/name]}}"
             .to_owned(),
     };
     error(fault.pos().unwrap_or((1, 1)), message)
+}
+
+/// The name of the innermost block that is not closed.
+fn open_block(source: &str) -> &str {
+    let mut open = Vec::new();
+    for tag in source.split("{{").skip(1) {
+        let name = |rest: &'_ str| rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let tag = tag.trim_start_matches('~');
+        if let Some(rest) = tag.strip_prefix('#') {
+            open.push(&rest[..name(rest)]);
+        } else if tag.starts_with('/') {
+            open.pop();
+        }
+    }
+    open.pop().filter(|name| !name.is_empty()).unwrap_or("if")
 }

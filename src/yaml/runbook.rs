@@ -1,10 +1,11 @@
 //! From a document's tree to a checked [`Runbook`].
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use super::{
     Programs, guards,
     node::{At, Node, Value},
+    notify,
     reader::{Fields, Reader},
     steps, target, verify,
 };
@@ -13,10 +14,10 @@ use crate::{
     domain::{
         duration,
         matcher::Matcher,
-        notify::Notify,
+        run::Phase,
         runbook::{DEADLINE, Mode, Runbook},
     },
-    render::Template,
+    render::{Template, message::MessageTemplate},
 };
 
 /// The version of the format.
@@ -25,7 +26,7 @@ pub const API_VERSION: &str = "selfhealer.dev/v1alpha1";
 pub const KIND: &str = "Runbook";
 
 /// Fields that the design has and this version does not.
-const LATER_SPEC: &[&str] = &["escalate", "notify", "finally", "onResolve"];
+const LATER_SPEC: &[&str] = &["escalate", "finally", "onResolve"];
 /// The most matchers, conditions, steps or expectations.
 pub(super) const MAX_ITEMS: usize = 32;
 pub(super) const RUN_DEADLINE: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 60 * 60);
@@ -63,6 +64,7 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &Node) -> Option<(Runbook,
                 "steps",
                 "verify",
                 "deadline",
+                "notify",
             ],
             LATER_SPEC,
         )
@@ -88,6 +90,7 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &Node) -> Option<(Runbook,
         .unwrap_or(DEADLINE);
     let steps = steps::read(reader, &spec, deadline, target.as_ref());
     let verify = verify::read(reader, &spec, &mut programs);
+    let notify = notify::read(reader, &spec, &mut programs);
     if let Some(settle) = guards.settle.filter(|settle| *settle >= deadline) {
         let (settle, deadline) = (duration::format(settle), duration::format(deadline));
         let at = settle_at.unwrap_or(spec.at);
@@ -112,13 +115,15 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &Node) -> Option<(Runbook,
         steps,
         verify,
         deadline,
-        notify: Notify::default(),
+        notify,
     };
     let programs = Programs {
         namespace: programs.namespace,
         name: programs.name?,
         conditions: programs.conditions,
         expect: programs.expect,
+        channel: programs.channel,
+        messages: programs.messages,
     };
     Some((runbook, programs))
 }
@@ -130,6 +135,8 @@ pub(super) struct ProgramsRead {
     pub name: Option<Template>,
     pub conditions: Vec<Expression>,
     pub expect: Vec<Expression>,
+    pub channel: Option<Template>,
+    pub messages: BTreeMap<Phase, MessageTemplate>,
 }
 
 /// Whether the document is meant for us at all; if not, the rest of it is not worth a word.

@@ -54,7 +54,7 @@ const LATER: &[&str] = &[
     "approve",
     "onFailure",
 ];
-const LATER_COLLECT: &[&str] = &["logs", "graph", "query", "share"];
+const LATER_COLLECT: &[&str] = &["logs", "graph", "query"];
 pub(super) const LIMIT: RangeInclusive<i64> = 1..=100;
 pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
@@ -168,7 +168,7 @@ fn collect(reader: &mut Reader<'_>, node: &Node, at: super::node::At) -> Option<
     };
     let before = reader.count();
     if !matches!(node.value, Value::Null) {
-        let fields = reader.fields(node, "collect", at, &["events", "yaml"], LATER_COLLECT)?;
+        let fields = reader.fields(node, "collect", at, &["events", "yaml", "share"], LATER_COLLECT)?;
         let mut read = |name| {
             fields
                 .get(name)
@@ -177,6 +177,7 @@ fn collect(reader: &mut Reader<'_>, node: &Node, at: super::node::At) -> Option<
         };
         collect.events = read("events");
         collect.yaml = read("yaml");
+        collect.share = read("share");
     }
     if !collect.events && !collect.yaml {
         if !reader.has_errors_since(before) {

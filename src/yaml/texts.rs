@@ -4,12 +4,29 @@ use super::{
     node::{At, Node},
     reader::Reader,
 };
-use crate::{cel::Expression, domain::runbook::Text, render::Template};
+use crate::{
+    cel::Expression,
+    domain::runbook::Text,
+    render::{Template, message::MessageTemplate},
+};
 
 /// A template, checked.
 pub(super) fn template(reader: &mut Reader<'_>, node: &Node, name: &str) -> Option<(Text, Template)> {
     let source = reader.text(node, name)?;
     match Template::compile(source) {
+        Ok(template) => Some((text(reader, node, source), template)),
+        Err(error) => {
+            let at = place_within(reader, node, source, error.line, error.column);
+            reader.error(at, error.message, "");
+            None
+        }
+    }
+}
+
+/// A message's template, checked.
+pub(super) fn message(reader: &mut Reader<'_>, node: &Node, name: &str) -> Option<(Text, MessageTemplate)> {
+    let source = reader.text(node, name)?;
+    match MessageTemplate::compile(source) {
         Ok(template) => Some((text(reader, node, source), template)),
         Err(error) => {
             let at = place_within(reader, node, source, error.line, error.column);
