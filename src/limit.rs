@@ -162,7 +162,7 @@ mod tests {
         let limits = Limits::new(&clock);
         assert_eq!(limits.take(Class::SlackChannel, "#a"), Ok(()));
         assert_eq!(limits.take(Class::SlackChannel, "#b"), Ok(()));
-        let wait = limits.take(Class::SlackChannel, "#a").unwrap_err();
+        let wait = limits.take(Class::SlackChannel, "#a").expect_err("there was one token");
         hand.pass(wait);
         assert_eq!(limits.take(Class::SlackChannel, "#a"), Ok(()));
     }

@@ -112,8 +112,8 @@ impl Notifier {
         let mut holds = self.store.holds().await?;
         let mut next: Option<Timestamp> = None;
         for due in self.store.due_messages(sink, LOOK).await? {
-            let (kind, channel) = self.kind(service, &due);
-            if let Some(until) = self.wait_for(service, kind, &channel, &holds) {
+            let kind = self.kind(service, &due);
+            if let Some(until) = self.wait_for(service, kind, &due.channel, &holds) {
                 next = Some(next.map_or(until, |next| next.min(until)));
                 continue;
             }
@@ -121,7 +121,7 @@ impl Notifier {
                 continue;
             };
             crash_point(CrashPoint::MessageAfterClaim);
-            if self.deliver(service, &due, &claim, kind, &channel).await? {
+            if self.deliver(service, &due, &claim, kind).await? {
                 holds = self.store.holds().await?;
             }
         }
@@ -137,21 +137,13 @@ impl Notifier {
         })
     }
 
-    /// What delivering it will be, and what it counts on.
-    fn kind(&self, service: &dyn Service, due: &DueMessage) -> (Kind, String) {
-        let posted = due.posted.as_ref();
+    /// What delivering it will be.
+    fn kind(&self, service: &dyn Service, due: &DueMessage) -> Kind {
         match &due.about {
-            About::Run(_) | About::Digest => match posted.filter(|_| service.can_edit()) {
-                Some(posted) => (Kind::Edit, posted.channel.clone()),
-                None => (Kind::Post, due.channel.clone()),
-            },
-            About::Evidence { .. } => (Kind::Evidence, self.channel_of(posted)),
-            About::Mention { .. } => (Kind::Post, self.channel_of(posted)),
+            About::Run(_) | About::Digest if due.posted.is_some() && service.can_edit() => Kind::Edit,
+            About::Run(_) | About::Digest | About::Mention { .. } => Kind::Post,
+            About::Evidence { .. } => Kind::Evidence,
         }
-    }
-
-    fn channel_of(&self, posted: Option<&Posted>) -> String {
-        posted.map(|posted| posted.channel.clone()).unwrap_or_default()
     }
 
     /// Until when this must wait, if it must: for what the service forbade, else for what we allow ourselves.
@@ -190,7 +182,6 @@ impl Notifier {
         due: &DueMessage,
         claim: &MessageClaim,
         kind: Kind,
-        channel: &str,
     ) -> Result<bool, StoreError> {
         let mut due = due.clone();
         let mut perhaps_twice = false;
@@ -237,7 +228,6 @@ impl Notifier {
         let sent = Sent {
             due: &due,
             kind,
-            channel,
             perhaps_posted: perhaps_twice,
         };
         let (result, delivery, forbidden) = self.outcome(service, &sent, composed, answer).await?;

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod messages;
 mod slips;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -195,6 +196,19 @@ fn every_setting_can_come_from_the_environment() {
         ("SELFHEALER_MODES", "a=enforce, b=shadow"),
         ("SELFHEALER_SETTLE", "4s"),
         ("SELFHEALER_TOKENS", tokens.as_str()),
+        ("SELFHEALER_EXTERNAL_URL", "https://heal.example/"),
+        ("SELFHEALER_SLACK_TOKEN_FILE", file.as_str()),
+        ("SELFHEALER_SLACK_WEBHOOK_URL_FILE", file.as_str()),
+        ("SELFHEALER_SLACK_CHANNEL", "#alerts"),
+        (
+            "SELFHEALER_SLACK_ROUTES",
+            "#oncall:severity=critical, #pay:team=~\"pay.*\"",
+        ),
+        ("SELFHEALER_SLACK_API_URL", "http://127.0.0.1:1/api"),
+        ("SELFHEALER_TEAMS_WEBHOOK_URL_FILE", file.as_str()),
+        ("SELFHEALER_WEBHOOK_URL", "https://receiver.example/x"),
+        ("SELFHEALER_WEBHOOK_URL_FILE", file.as_str()),
+        ("SELFHEALER_WEBHOOK_SECRET_FILE", file.as_str()),
         ("SELFHEALER_PROTECT_NAMESPACES", "kube-system,x"),
         ("SELFHEALER_LIMITS_BODY", "1MiB"),
         ("SELFHEALER_LIMITS_BODIES_IN_FLIGHT", "2MiB"),
@@ -205,8 +219,27 @@ fn every_setting_can_come_from_the_environment() {
     let names: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
     assert_eq!(environment.map(|(name, _)| name).as_slice(), names);
 
-    let (_kept, loaded) = load(CONFIG, &environment);
+    // These contradict others.
+    let (others, together): (Vec<_>, Vec<_>) = environment
+        .into_iter()
+        .partition(|(name, _)| ["SELFHEALER_SLACK_WEBHOOK_URL_FILE", "SELFHEALER_WEBHOOK_URL_FILE"].contains(name));
+    let alone = load("", &others).1.unwrap().config;
+    assert!(matches!(alone.slack.unwrap().credentials, SlackCredentials::Webhook(_)));
+    assert!(matches!(alone.webhook.unwrap().url, WebhookUrl::File(_)));
+
+    let (_kept, loaded) = load(CONFIG, &together);
     let config = loaded.unwrap().config;
+    assert_eq!(config.external_url.as_deref(), Some("https://heal.example"));
+    let slack = config.slack.unwrap();
+    assert!(matches!(slack.credentials, SlackCredentials::Token(_)));
+    assert_eq!(
+        (slack.channel.as_str(), slack.api_url.as_str()),
+        ("#alerts", "http://127.0.0.1:1/api/")
+    );
+    let routes: Vec<_> = slack.routes.iter().map(|route| route.channel.as_str()).collect();
+    assert_eq!(routes, ["#oncall", "#pay"]);
+    assert!(config.teams.is_some());
+    assert!(matches!(config.webhook.unwrap().url, WebhookUrl::Plain(_)));
     assert_eq!(
         config.listen,
         ["127.0.0.1:1".parse().unwrap(), "[::1]:1".parse().unwrap()]
@@ -263,9 +296,9 @@ fn mistakes_in_the_environment_name_the_variable() {
             "SELFHEALER_STORE_ULR: there is no setting of this name (did you mean SELFHEALER_STORE_URL?)",
         ),
         (
-            "SELFHEALER_SLACK_CHANNEL",
+            "SELFHEALER_PROMETHEUS",
             "x",
-            "SELFHEALER_SLACK_CHANNEL: there is no setting of this name (unset it; docs/configuration.md lists the variables)",
+            "SELFHEALER_PROMETHEUS: there is no setting of this name (unset it; docs/configuration.md lists the variables)",
         ),
         (
             "SELFHEALER_MODE",
@@ -469,7 +502,7 @@ fn the_documented_examples_are_right() {
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
         .collect();
-    assert_eq!(examples.len(), 1);
+    assert_eq!(examples.len(), 2);
     for example in examples {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("selfhealer.yaml");
@@ -478,7 +511,7 @@ fn the_documented_examples_are_right() {
         // The secrets are not on this machine.
         let others: Vec<_> = problems
             .iter()
-            .filter(|problem| !problem.message.starts_with("the file of token"))
+            .filter(|problem| !problem.message.starts_with("the file of "))
             .collect();
         assert!(others.is_empty(), "{others:?}");
     }

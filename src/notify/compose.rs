@@ -6,7 +6,7 @@ use super::{
     Notifier,
     message::mention,
     service::{Call, Service},
-    view::View,
+    view::{View, named, time},
 };
 use crate::{
     domain::{
@@ -121,21 +121,20 @@ impl Notifier {
         let (Some(parent), Some(story)) = (&due.posted, self.store.story(run).await?) else {
             return Ok(None);
         };
-        let Some(Entry::Done { result, .. }) = story
-            .journal
-            .as_ref()
-            .ok()
-            .and_then(|journal| Some(&journal.get(entry)?.entry))
+        let Some(Recorded {
+            at,
+            entry: Entry::Done { result, .. },
+        }) = story.journal.as_ref().ok().and_then(|journal| journal.get(entry))
         else {
             return Ok(None);
         };
-        let object = story.run.object.as_ref().map(ToString::to_string).unwrap_or_default();
+        let object = story.run.object.as_ref().map(named).unwrap_or_default();
         Ok(Some(Composition {
             told: due.wanted,
             call: Call::Evidence {
                 parent: parent.clone(),
                 id: due.id.clone(),
-                title: format!("Evidence of {object}, collected before anything was changed"),
+                title: format!("Evidence of {object}, collected {}", time(*at)),
                 text: evidence_text(result),
                 inline: due.plain,
                 perhaps_twice,

@@ -115,7 +115,7 @@ impl Composer {
             told: view.entries,
             last: view.phase == Phase::Finished,
             plain: false,
-            parts: view.values(|text| clean(text)),
+            parts: view.values(clean),
         };
         Composed { message, problem }
     }
@@ -161,7 +161,7 @@ impl Composer {
             told,
             last: over == views.len(),
             plain: false,
-            parts: json!({"runs": views.iter().map(|view| view.values(|text| clean(text))).collect::<Vec<_>>()}),
+            parts: json!({"runs": views.iter().map(|view| view.values(clean)).collect::<Vec<_>>()}),
         }
     }
 

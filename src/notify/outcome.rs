@@ -23,21 +23,8 @@ const PATIENCE: u32 = 1_500;
 pub(super) struct Sent<'a> {
     pub due: &'a DueMessage,
     pub kind: Kind,
-    /// Where it went.
-    pub channel: &'a str,
     /// An earlier post of the same may stand there.
     pub perhaps_posted: bool,
-}
-
-impl Sent<'_> {
-    /// The channel as people know it.
-    fn place(&self) -> &str {
-        if self.due.channel.is_empty() {
-            self.channel
-        } else {
-            &self.due.channel
-        }
-    }
 }
 
 impl Notifier {
@@ -53,7 +40,7 @@ impl Notifier {
         let now = self.clock.now();
         let error = match answer {
             Ok(posted) => {
-                self.troubles.over(sink, sent.place());
+                self.troubles.over(sink, &sent.due.channel);
                 let told = Delivery::Told {
                     told: composed.told,
                     posted: posted.filter(|_| !due.is_reply()),
@@ -67,7 +54,7 @@ impl Notifier {
             DeliveryError::RateLimited(wait) => {
                 let until = after(now, wait);
                 // A post counts in its channel first, a file by its method.
-                let mut limits = service.limits(kind, sent.channel);
+                let mut limits = service.limits(kind, &sent.due.channel);
                 let (class, key) = match kind {
                     Kind::Evidence => limits.swap_remove(limits.len() - 1),
                     Kind::Post | Kind::Edit | Kind::Lookup => limits.swap_remove(0),
@@ -125,7 +112,7 @@ impl Notifier {
         failure: Failure,
         words: &str,
     ) -> (&'static str, Delivery, bool) {
-        self.troubles.report(service.sink(), sent.place(), failure, words);
+        self.troubles.report(service.sink(), &sent.due.channel, failure, words);
         let never = Delivery::GivenUp {
             failure: failure.as_str(),
         };

@@ -270,6 +270,10 @@ impl World {
             .await;
     }
 
+    pub async fn story(&self, healing: &Healing) -> crate::store::Story {
+        self.store.story(healing.claimed.run.id).await.unwrap().unwrap()
+    }
+
     /// Delivers whatever is due until nothing is left, at most for so long; moves the clock from one moment to the next.
     pub async fn deliver_for(&self, most: Duration) {
         let end = self.clock.now() + most;

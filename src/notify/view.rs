@@ -159,7 +159,7 @@ fn headline(state: &State, name: &str) -> (&'static str, String) {
 }
 
 /// `Pod shop/cart-1`, on one line and not endless.
-fn named(object: &ObjectRef) -> String {
+pub(super) fn named(object: &ObjectRef) -> String {
     let name = match &object.namespace {
         Some(namespace) => format!("{} {namespace}/{}", object.kind, object.name),
         None => format!("{} {}", object.kind, object.name),

@@ -365,7 +365,15 @@ impl Store {
             .bind(*failure),
         };
         let recorded = query.execute(&mut *tx).await?.rows_affected() > 0;
-        if let (true, Delivery::Told { replies, .. }) = (recorded, delivery) {
+        if let (true, Delivery::Told { replies, .. }) = (recorded, delivery)
+            && !replies.is_empty()
+        {
+            // A reply counts against the limits of the channel that its message stands in, under the same name.
+            let row = sqlx::query("SELECT channel FROM messages WHERE id = $1")
+                .bind(claim.id.clone())
+                .fetch_one(&mut *tx)
+                .await?;
+            let channel: String = row.try_get(0)?;
             for reply in replies {
                 let (kind, run, entry) = match reply {
                     About::Evidence { run, entry } => ("evidence", run, *entry),
@@ -373,7 +381,7 @@ impl Store {
                     About::Run(_) | About::Digest => continue,
                 };
                 let id = self.ids.next().to_string();
-                insert(&mut tx, &id, kind, Some(*run), entry, sink, "", now, 1).await?;
+                insert(&mut tx, &id, kind, Some(*run), entry, sink, &channel, now, 1).await?;
             }
         }
         tx.commit().await?;

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+mod notify;
 mod slips;
 
 use std::time::Duration;
@@ -386,6 +387,7 @@ fn the_documentation_has_every_step_with_its_parameters() {
         ("any", "timeout", "the run's deadline".to_owned(), span(&steps::TIMEOUT)),
         ("collect", "events", "false".to_owned(), String::new()),
         ("collect", "yaml", "false".to_owned(), String::new()),
+        ("collect", "share", "false".to_owned(), String::new()),
         ("evict", "limit", EVICT_LIMIT.to_string(), numbers(&steps::LIMIT)),
     ];
     let documented: Vec<(&str, &str, String, String)> = rows(6)
@@ -431,8 +433,9 @@ fn the_documentation_has_the_limits_and_words_of_the_code() {
 #[test]
 fn the_documented_examples_are_right() {
     let yaml = examples("yaml");
-    assert_eq!(yaml.len(), 2);
+    assert_eq!(yaml.len(), 3);
     assert_eq!(one(yaml[0]).runbook.name, "crash-looping-pod");
+    assert!(!one(yaml[2]).programs.messages.is_empty());
     for line in yaml[1].lines().skip(1) {
         let matcher = line.trim().trim_start_matches("- ").trim_matches('\'');
         assert!(crate::domain::matcher::Matcher::parse(matcher).is_ok(), "{matcher}");

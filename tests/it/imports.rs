@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// The one module that may name a driver crate.
-const DRIVERS: [(&str, &[&str]); 11] = [
+const DRIVERS: [(&str, &[&str]); 13] = [
     ("kube", &["cluster"]),
     ("sqlx", &["store"]),
     ("actix_web", &["http"]),
@@ -12,30 +12,51 @@ const DRIVERS: [(&str, &[&str]); 11] = [
     ("serde_saphyr", &["yaml"]),
     ("prometheus_client", &["metrics"]),
     ("tracing_subscriber", &["telemetry"]),
+    ("reqwest", &["outbound"]),
+    ("governor", &["limit"]),
     ("hyper", &["simulation"]),
     ("hyper_util", &["simulation"]),
     ("http_body_util", &["simulation"]),
 ];
 
 /// What a module may not use of ours.
-const FORBIDDEN: [(&str, &[&str]); 8] = [
+const FORBIDDEN: [(&str, &[&str]); 11] = [
     (
         "domain",
         &[
-            "app", "books", "cel", "cli", "clock", "cluster", "config", "engine", "http", "ids", "intake", "metrics",
-            "render", "runbooks", "steps", "store", "yaml",
+            "app",
+            "books",
+            "cel",
+            "cli",
+            "clock",
+            "cluster",
+            "config",
+            "engine",
+            "http",
+            "ids",
+            "intake",
+            "metrics",
+            "limit",
+            "notify",
+            "outbound",
+            "render",
+            "runbooks",
+            "simulation",
+            "steps",
+            "store",
+            "yaml",
         ],
     ),
     (
         "cluster",
         &[
-            "app", "books", "cli", "config", "engine", "http", "intake", "runbooks", "steps", "store",
+            "app", "books", "cli", "config", "engine", "http", "intake", "notify", "runbooks", "steps", "store",
         ],
     ),
     (
         "store",
         &[
-            "app", "books", "cli", "cluster", "config", "engine", "http", "intake", "runbooks", "steps",
+            "app", "books", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps",
         ],
     ),
     ("http", &["app", "cli", "cluster", "engine", "steps"]),
@@ -45,6 +66,35 @@ const FORBIDDEN: [(&str, &[&str]); 8] = [
     ),
     ("steps", &["app", "cli", "config", "engine", "http", "intake"]),
     ("engine", &["app", "cli", "config", "http", "intake"]),
+    // A message tells what happened, and can do nothing.
+    (
+        "notify",
+        &[
+            "app",
+            "cli",
+            "cluster",
+            "config",
+            "engine",
+            "http",
+            "intake",
+            "simulation",
+            "steps",
+        ],
+    ),
+    (
+        "outbound",
+        &[
+            "app", "books", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps",
+            "store",
+        ],
+    ),
+    (
+        "limit",
+        &[
+            "app", "books", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps",
+            "store",
+        ],
+    ),
     // The simulations speak the protocols of others and do not know us.
     (
         "simulation",
@@ -62,7 +112,10 @@ const FORBIDDEN: [(&str, &[&str]); 8] = [
             "http",
             "ids",
             "intake",
+            "limit",
             "metrics",
+            "notify",
+            "outbound",
             "render",
             "runbooks",
             "steps",

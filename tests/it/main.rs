@@ -13,6 +13,7 @@ mod disk;
 mod guards;
 mod imports;
 mod lifecycle;
+mod messages;
 mod outage;
 mod path;
 mod reload;

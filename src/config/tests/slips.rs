@@ -406,11 +406,6 @@ pub(super) const SLIPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "settle: 10s",
-        "slack: {channel: x}",
-        &["15:1: `slack` is not available in this version (remove it; docs/ says what is)"],
-    ),
-    (
-        "settle: 10s",
         "alertmanagers: [http://a:9093]",
         &["15:1: `alertmanagers` is not available in this version (remove it; docs/ says what is)"],
     ),
