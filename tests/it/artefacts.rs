@@ -76,3 +76,48 @@ fn check_shows_where_an_error_is_and_exits_with_1() {
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(told.contains("broken.yaml:") && told.contains("target"), "{told}");
 }
+
+#[test]
+fn render_shows_the_messages_of_the_shipped_runbook() {
+    let payload = crate::webhook::notification(&[crate::webhook::alert(
+        "firing",
+        &[
+            ("alertname", "SelfhealerPodCrashLooping"),
+            ("namespace", "shop"),
+            ("pod", "cart-7d4f"),
+            ("uid", "u1"),
+        ],
+        "2026-03-01T03:12:00Z",
+        "0001-01-01T00:00:00Z",
+    )]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notification.json");
+    std::fs::write(&file, payload.to_string()).unwrap();
+    let render = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_selfhealer"));
+        command
+            .args(["render", "runbooks/crash-looping-pod.yaml", "--payload"])
+            .arg(&file);
+        command
+            .args(more)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap()
+    };
+    let text = String::from_utf8(render(&[]).stdout).unwrap();
+    for words in [
+        "Healing Pod shop/cart-7d4f",
+        "Checking whether Pod shop/cart-7d4f healed",
+        "Healed Pod shop/cart-7d4f",
+        "Not healed: Pod shop/cart-7d4f",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let json = render(&["--moment", "failed", "--format", "json"]).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(json[0]["slack"]["blocks"][0]["type"], "header");
+    std::fs::write(&file, "{\"version\": \"4\", \"alerts\": []}").unwrap();
+    let nothing = render(&[]);
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("no runbook matches"));
+}

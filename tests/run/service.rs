@@ -6,11 +6,13 @@ use std::{
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
+use selfhealer::simulation::{serve::Server, slack::Slack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -25,6 +27,7 @@ pub struct Service {
     child: RefCell<Child>,
     folder: TempDir,
     client: reqwest::Client,
+    channel: Channel,
     /// Where Alertmanager and people connect.
     pub url: String,
     /// Where probes and Prometheus connect.
@@ -33,11 +36,33 @@ pub struct Service {
     pub version: String,
 }
 
+/// A channel of a local Slack, for the messages.
+struct Channel {
+    slack: Slack,
+    server: Server,
+    token: String,
+}
+
+impl Channel {
+    const NAME: &str = "#healing";
+
+    async fn open() -> anyhow::Result<Self> {
+        let slack = Slack::new(Arc::new(jiff::Timestamp::now));
+        let server = slack.serve().await.context("starting the local Slack")?;
+        let token = slack.install_app("selfhealer", &["chat:write", "files:write", "channels:history"]);
+        let id = slack.add_channel(Self::NAME);
+        slack.invite(&token, &id);
+        Ok(Self { slack, server, token })
+    }
+}
+
 impl Service {
     /// Starts the program with this runbook in enforce, and waits until it is running.
     pub async fn start(program: &Path, runbook: &str, kubeconfig: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("selfhealer-run-").tempdir()?;
         fs::write(folder.path().join("crash-looping-pod.yaml"), runbook)?;
+        let channel = Channel::open().await?;
+        fs::write(folder.path().join("slack-token"), &channel.token)?;
         let config = json!({
             "listen": "127.0.0.1:0",
             "adminListen": "127.0.0.1:0",
@@ -46,6 +71,11 @@ impl Service {
             "runbooks": ["crash-looping-pod.yaml"],
             "modes": {"crash-looping-pod": "enforce"},
             "settle": "1s",
+            "slack": {
+                "tokenFile": "slack-token",
+                "channel": Channel::NAME,
+                "apiUrl": format!("{}/api/", channel.server.url()),
+            },
         });
         // JSON is YAML.
         fs::write(folder.path().join("selfhealer.yaml"), format!("{config:#}\n"))?;
@@ -69,6 +99,7 @@ impl Service {
             child: RefCell::new(child),
             folder,
             client: reqwest::Client::builder().timeout(PATIENCE).build()?,
+            channel,
             url: String::new(),
             admin: String::new(),
             version: String::new(),
@@ -101,6 +132,19 @@ impl Service {
                 "selfhealer did not start; its log:\n{}",
                 self.log_tail()
             );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// The Slack channel as people see it, once its message tells the end.
+    pub async fn channel(&self) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let told = |text: &str| text.contains("*Outcome:*");
+        loop {
+            let text = self.channel.slack.channel_as_text(Channel::NAME);
+            if told(&text) || Instant::now() > deadline {
+                return text;
+            }
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -283,6 +283,10 @@ pub async fn tell_the_end(stage: &Stage, end: &End, printer: &Printer) -> anyhow
             end.outcome, end.reason, end.detail, end.ready, end.evictions
         )),
     }
+    printer.heading("What the Slack channel shows (a local Slack, no account needed)");
+    for line in stage.service.channel().await.lines() {
+        printer.line(&format!("  {line}"));
+    }
     printer.heading("What can be found of it later");
     let events = stage.events().await?;
     printer.line(&format!("  Kubernetes Events on pod {}:", end.fault.pod.name));

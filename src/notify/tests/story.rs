@@ -125,3 +125,162 @@ async fn edits_go_on_after_a_restart() {
     assert_eq!(again.messages().len(), 1);
     assert!(again.shown().contains("Healed Pod shop/cart-7d4f"), "{}", again.shown());
 }
+
+/// The message about a run that ends so, with whatever came before.
+async fn ending(more: &str, before: Vec<Entry>, outcome: Outcome, reason: Reason, detail: &str) -> String {
+    let world = World::with(runbook(more)).await;
+    let mut healing = world.healing("cart-7d4f").await;
+    for entry in before {
+        if matches!(entry, Entry::Deferred { .. }) {
+            world.evict(&mut healing).await;
+        }
+        world.add(&mut healing, vec![entry]).await;
+    }
+    if outcome != Outcome::Succeeded {
+        let finish = Finish::new(outcome, reason, detail);
+        world.add(&mut healing, vec![Entry::Finished(finish)]).await;
+    }
+    world.deliver().await;
+    let shown = world.shown();
+    let lines: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.contains("[run "))
+        .collect();
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn every_other_end_has_its_words() {
+    let suppressed = "  notify: {suppressed: true}\n";
+    let refused = Entry::Deferred {
+        reason: Reason::DisruptionBudget,
+        detail: "the disruption budget cart needs 3 healthy pods and has 3 currently".to_owned(),
+        until: "2026-03-01T03:12:05Z".parse().unwrap(),
+    };
+    let mut text = String::new();
+    for (what, shown) in [
+        (
+            "waiting",
+            ending("", vec![refused.clone()], Outcome::Succeeded, Reason::Healthy, "").await,
+        ),
+        (
+            "inconclusive",
+            ending(
+                "",
+                vec![refused.clone()],
+                Outcome::Inconclusive,
+                Reason::NotSeen,
+                "the API server did not answer",
+            )
+            .await,
+        ),
+        (
+            "canceled",
+            ending(
+                "",
+                vec![refused],
+                Outcome::Canceled,
+                Reason::Canceled,
+                "by oncall: false alarm",
+            )
+            .await,
+        ),
+        (
+            "shadow",
+            ending(
+                suppressed,
+                Vec::new(),
+                Outcome::Suppressed,
+                Reason::Shadow,
+                "would have evicted cart-7d4f",
+            )
+            .await,
+        ),
+        (
+            "dry run",
+            ending(
+                suppressed,
+                Vec::new(),
+                Outcome::Suppressed,
+                Reason::DryRun,
+                "the API server would have evicted cart-7d4f",
+            )
+            .await,
+        ),
+        (
+            "refused",
+            ending(
+                suppressed,
+                Vec::new(),
+                Outcome::Suppressed,
+                Reason::ProtectedNamespace,
+                "kube-system is protected",
+            )
+            .await,
+        ),
+        (
+            "failed before anything was sent",
+            ending(
+                "",
+                Vec::new(),
+                Outcome::Failed,
+                Reason::Forbidden,
+                "selfhealer may not get pods",
+            )
+            .await,
+        ),
+    ] {
+        text.push_str(&format!("{what}\n{shown}\n"));
+    }
+    assert_snapshot!(text, @r"
+    waiting
+      ▌ ⏳ Waiting to heal Pod shop/cart-7d4f
+      *Fired:* 2026-03-01 03:12:00 UTC PodCrashLooping: A container restarts again and again.
+      *Decided:* crash-looping-pod in mode enforce
+      ✔ *collect* done: evidence collected
+      ✔ *evict* done: evicted cart-7d4f
+      ⏳ *Waits* until 2026-03-01 03:12:05 UTC: the disruption budget cart needs 3 healthy pods and has 3 currently (`disruption_budget`)
+    inconclusive
+      ▌ ❓ Cannot tell whether Pod shop/cart-7d4f healed
+      *Fired:* 2026-03-01 03:12:00 UTC PodCrashLooping: A container restarts again and again.
+      *Decided:* crash-looping-pod in mode enforce
+      ✔ *collect* done: evidence collected
+      ✔ *evict* done: evicted cart-7d4f
+      *Outcome:* inconclusive after 0s: the API server did not answer (`not_seen`)
+    canceled
+      ▌ 🛑 Canceled: Pod shop/cart-7d4f
+      *Fired:* 2026-03-01 03:12:00 UTC PodCrashLooping: A container restarts again and again.
+      *Decided:* crash-looping-pod in mode enforce
+      ✔ *collect* done: evidence collected
+      ✔ *evict* done: evicted cart-7d4f
+      *Outcome:* canceled after 0s: by oncall: false alarm (`canceled`)
+    shadow
+      ▌ 👥 Would have healed Pod shop/cart-7d4f (shadow)
+      *Fired:* 2026-03-01 03:12:00 UTC PodCrashLooping: A container restarts again and again.
+      *Decided:* crash-looping-pod in mode enforce
+      ✔ *collect* done: evidence collected
+      – *evict* not done
+      *Outcome:* suppressed after 0s: would have evicted cart-7d4f (`shadow`)
+    dry run
+      ▌ 🧪 Dry run on Pod shop/cart-7d4f: nothing was changed
+      *Fired:* 2026-03-01 03:12:00 UTC PodCrashLooping: A container restarts again and again.
+      *Decided:* crash-looping-pod in mode enforce
+      ✔ *collect* done: evidence collected
+      – *evict* not done
+      *Outcome:* suppressed after 0s: the API server would have evicted cart-7d4f (`dry_run`)
+    refused
+      ▌ 🚫 Left alone: Pod shop/cart-7d4f
+      *Fired:* 2026-03-01 03:12:00 UTC PodCrashLooping: A container restarts again and again.
+      *Decided:* crash-looping-pod in mode enforce
+      ✔ *collect* done: evidence collected
+      – *evict* not done
+      *Outcome:* suppressed after 0s: kube-system is protected (`protected_namespace`)
+    failed before anything was sent
+      ▌ ❌ Not healed: Pod shop/cart-7d4f
+      *Fired:* 2026-03-01 03:12:00 UTC PodCrashLooping: A container restarts again and again.
+      *Decided:* crash-looping-pod in mode enforce
+      ✔ *collect* done: evidence collected
+      – *evict* not done
+      *Outcome:* failed after 0s: selfhealer may not get pods (`forbidden`)
+    ");
+}
