@@ -154,3 +154,35 @@ impl Books {
         items.collect()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runbook_goes_as_far_as_the_strictest_word() {
+        let shipped = include_str!("../runbooks/crash-looping-pod.yaml");
+        let mut runbook = Compiled::parse(shipped).unwrap();
+        let name = runbook.runbook.name.clone();
+        for (ceiling, named, own, expected) in [
+            (Mode::Enforce, None, Mode::Shadow, Mode::Shadow),
+            (Mode::Enforce, Some(Mode::Enforce), Mode::Shadow, Mode::Enforce),
+            (Mode::Enforce, Some(Mode::Shadow), Mode::Enforce, Mode::Shadow),
+            (Mode::DryRun, Some(Mode::Enforce), Mode::Shadow, Mode::DryRun),
+            (Mode::Shadow, None, Mode::Enforce, Mode::Shadow),
+        ] {
+            runbook.runbook.mode = own;
+            let overrides: BTreeMap<String, Mode> = named.map(|mode| (name.clone(), mode)).into_iter().collect();
+            let books = Books::new(ceiling, overrides);
+            assert_eq!(books.mode(&InForce::default(), &runbook), expected);
+            runbook.runbook.name = "another".to_owned();
+            assert_eq!(books.mode(&InForce::default(), &runbook), own.min(ceiling));
+            runbook.runbook.name.clone_from(&name);
+        }
+        let mut in_force = InForce::default();
+        in_force.last_good.insert(name);
+        let books = Books::new(Mode::Enforce, BTreeMap::new());
+        assert_eq!(books.mode(&in_force, &runbook), Mode::Shadow);
+    }
+}

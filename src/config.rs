@@ -253,11 +253,6 @@ impl Config {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
     }
-
-    /// How far a runbook may go: what `modes` says instead of its own mode, but never beyond the ceiling.
-    pub fn effective_mode(&self, runbook: &str, own: Mode) -> Mode {
-        self.modes.get(runbook).copied().unwrap_or(own).min(self.mode)
-    }
 }
 
 impl Token {

@@ -417,46 +417,6 @@ fn a_file_that_cannot_be_read_is_told() {
 }
 
 #[test]
-fn a_runbook_goes_as_far_as_the_strictest_word() {
-    for (ceiling, named, own, expected) in [
-        (Mode::Enforce, None, Mode::Shadow, Mode::Shadow),
-        (Mode::Enforce, Some(Mode::Enforce), Mode::Shadow, Mode::Enforce),
-        (Mode::Enforce, Some(Mode::Shadow), Mode::Enforce, Mode::Shadow),
-        (Mode::DryRun, Some(Mode::Enforce), Mode::Shadow, Mode::DryRun),
-        (Mode::Shadow, None, Mode::Enforce, Mode::Shadow),
-    ] {
-        let mut config = Config::load(None, []).unwrap().config;
-        config.mode = ceiling;
-        config.modes.extend(named.map(|mode| ("a".to_owned(), mode)));
-        assert_eq!(config.effective_mode("a", own), expected);
-        assert_eq!(config.effective_mode("b", own), own.min(ceiling));
-    }
-}
-
-// === the documentation ===
-
-const PAGE: &str = include_str!("../../docs/configuration.md");
-
-/// The cells of a row, without the marks of code around a whole cell.
-fn cells(line: &str) -> Vec<&str> {
-    let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
-    inner.split('|').map(str::trim).map(uncoded).collect()
-}
-
-fn uncoded(cell: &str) -> &str {
-    let inner = cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`'));
-    inner.filter(|cell| !cell.contains('`')).unwrap_or(cell)
-}
-
-/// The cells of the rows of all tables that begin with a setting's name.
-fn rows() -> Vec<Vec<&'static str>> {
-    PAGE.lines()
-        .filter(|line| line.starts_with("| `") && line.matches('|').count() == 7)
-        .map(|line| cells(line))
-        .collect()
-}
-
-#[test]
 fn the_documentation_has_every_setting_with_its_default_and_its_variable() {
     let documented: Vec<(&str, &str, &str)> = rows().iter().map(|row| (row[0], row[2], row[4])).collect();
     let variables: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();

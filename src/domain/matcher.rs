@@ -137,11 +137,6 @@ impl Matcher {
         &self.name
     }
 
-    /// Label and value of a plain `label = value`, by which runbooks are indexed.
-    pub fn equal_to(&self) -> Option<(&str, &str)> {
-        (self.operator == Operator::Equal).then_some((&self.name, &self.value))
-    }
-
     /// The only values that satisfy it, where that is plain: one for `=`, several for `=~ "one|other"`.
     ///
     /// By these, runbooks are found without asking each of them.

@@ -118,3 +118,48 @@ pub fn worth_telling(state: &State, notify: &Notify) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn channel(routes: &Routes, labels: &[(&str, &str)], own: Option<&str>) -> String {
+        let labels = labels
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        routes.destinations(&labels, own).remove(0).channel
+    }
+
+    #[test]
+    fn the_runbooks_channel_goes_before_routes_and_the_first_route_that_matches_wins() {
+        let route = |matchers: &[&str], channel: &str| Route {
+            matchers: matchers
+                .iter()
+                .map(|matcher| Matcher::parse(matcher).expect("a matcher"))
+                .collect(),
+            channel: channel.to_owned(),
+        };
+        let routes = Routes {
+            sinks: vec![Sink::Slack, Sink::Teams],
+            slack: vec![
+                route(&["severity = critical", "team = pay"], "#pay-oncall"),
+                route(&["severity = critical"], "#oncall"),
+                route(&["team =~ \"pay|cart\""], "#shop"),
+            ],
+            slack_channel: "#alerts".to_owned(),
+        };
+        for (labels, own, expected) in [
+            (&[("severity", "warning")][..], None, "#alerts"),
+            (&[("severity", "critical")], None, "#oncall"),
+            (&[("severity", "critical"), ("team", "pay")], None, "#pay-oncall"),
+            (&[("severity", "warning"), ("team", "cart")], None, "#shop"),
+            (&[("severity", "critical")], Some("#mine"), "#mine"),
+            (&[], None, "#alerts"),
+        ] {
+            assert_eq!(channel(&routes, labels, own), expected, "{labels:?}");
+        }
+        let none = Labels::new();
+        assert_eq!(routes.destinations(&none, None)[1].channel, "", "Teams has no channels");
+    }
+}

@@ -209,7 +209,14 @@ pub(super) fn error((line, column): At, message: String) -> TemplateError {
 }
 
 pub(super) fn syntax_error(source: &str, fault: &handlebars::TemplateError) -> TemplateError {
+    let at = fault.pos().unwrap_or((1, 1));
+    let (before, after) = source.split_at(place::offset(source, at));
+    let stray = Some(after.trim_start_matches('~')).filter(|_| before.ends_with("{{"));
     let message = match fault.reason() {
+        _ if stray.is_some_and(|tag| tag.starts_with('/')) => "this closes a block, and none is open".to_owned(),
+        _ if stray.is_some_and(|tag| tag.starts_with("else") || tag.starts_with('^')) => {
+            "`else` stands in a block, and none is open".to_owned()
+        }
         TemplateErrorReason::MismatchingClosedHelper(open, close) => {
             format!("`{{{{#{open}}}}}` is closed by `{{{{/{close}}}}}`: close it by `{{{{/{open}}}}}`")
         }
@@ -226,7 +233,7 @@ pub(super) fn syntax_error(source: &str, fault: &handlebars::TemplateError) -> T
               letters, digits, - and _ in brackets: {{labels.[app.kubernetes.io/name]}}"
             .to_owned(),
     };
-    error(fault.pos().unwrap_or((1, 1)), message)
+    error(at, message)
 }
 
 /// The name of the innermost block that is not closed.
@@ -237,7 +244,11 @@ fn open_block(source: &str) -> &str {
         let tag = tag.trim_start_matches('~');
         if let Some(rest) = tag.strip_prefix('#') {
             open.push(&rest[..name(rest)]);
-        } else if tag.starts_with('/') {
+        } else if let Some(rest) = tag.strip_prefix('/') {
+            // One that is closed by another's end is the one that is open.
+            if open.last().is_some_and(|open| *open != &rest[..name(rest)]) {
+                break;
+            }
             open.pop();
         }
     }

@@ -203,14 +203,6 @@ fn refuses_what_is_not_one_matcher_and_says_what_to_write() {
 }
 
 #[test]
-fn only_plain_equality_is_offered_for_indexing() {
-    assert_eq!(Matcher::parse("a = b").unwrap().equal_to(), Some(("a", "b")));
-    for text in ["a != b", "a =~ b", "a !~ b"] {
-        assert_eq!(Matcher::parse(text).unwrap().equal_to(), None);
-    }
-}
-
-#[test]
 fn alternatives_without_any_other_expression_are_plain_values() {
     for (text, values) in [
         ("a = b", Some(vec!["b"])),

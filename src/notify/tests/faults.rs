@@ -226,3 +226,20 @@ async fn two_replicas_post_once() {
     }
     assert_eq!(world.messages().len(), 5, "{}", world.shown());
 }
+
+#[tokio::test]
+async fn a_message_that_is_not_ours_to_edit_any_more_is_posted_afresh() {
+    let world = World::new().await;
+    let mut healing = world.healing("cart-7d4f").await;
+    world.evict(&mut healing).await;
+    world.deliver().await;
+    // The app was made anew, under another bot.
+    let token = world.slack.install_app("selfhealer-2", &SCOPES);
+    world.slack.invite(&token, CHANNEL);
+    std::fs::write(world.folder.path().join("token"), &token).unwrap();
+    world.end(&mut healing, Outcome::Succeeded).await;
+    world.deliver().await;
+    let ours = about(&world, "cart-7d4f");
+    assert_eq!(ours.len(), 2, "{}", world.shown());
+    assert!(ours[1].text.contains("Healed"));
+}

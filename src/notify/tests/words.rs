@@ -180,3 +180,25 @@ async fn long_evidence_is_a_file_and_without_the_right_to_upload_a_reply() {
         assert_eq!(world.slack.mentions(CHANNEL), []);
     }
 }
+
+#[tokio::test]
+async fn what_is_too_long_for_slack_is_cut_on_boundaries() {
+    let template = "&amp;word ".repeat(800);
+    let notify = format!("  notify:\n    templates:\n      running: \"{template}\"\n");
+    let world = World::with(runbook(&notify)).await;
+    let more = Labels::from([("alertname".to_owned(), "&".repeat(5_000))]);
+    let mut healing = world.healing_of(&"x".repeat(240), CHANNEL, more).await;
+    world.evict(&mut healing).await;
+    world.deliver().await;
+    world.end(&mut healing, Outcome::Failed).await;
+    world.deliver().await;
+    assert_eq!(world.refused(), []);
+    let message = &world.messages()[0];
+    for section in &message.edits[0].blocks {
+        let text = section["text"]["text"].as_str().unwrap_or_default();
+        let whole = text
+            .split_whitespace()
+            .all(|word| !word.contains("amp") || word.contains("&amp;"));
+        assert!(whole, "an entity was cut: {text}");
+    }
+}

@@ -259,6 +259,7 @@ impl Reading<'_> {
                 };
                 let wanted = match kind {
                     Kind::Text => format!("write \"{plain}\" with quotes"),
+                    Kind::Number if plain.parse::<f64>().is_ok() => format!("write {plain} without quotes"),
                     Kind::Number => "write a number without quotes".to_owned(),
                     _ => "write true or false without quotes, or name it alone".to_owned(),
                 };
@@ -422,7 +423,7 @@ impl Reading<'_> {
                         (place, kind) = (field.path.to_owned(), field.kind);
                         continue;
                     }
-                    None if index == 0 => self.unknown(frame, name, names.len() == 1),
+                    None if index == 0 => self.unknown(frame, names, raw),
                     None => {
                         let hint = suggestion::hint(name, &view::names(&place));
                         format!("`{}` has no `{name}`: {hint}", place.replace("[]", ""))
@@ -430,15 +431,20 @@ impl Reading<'_> {
                 },
                 Kind::Labels if index + 1 == names.len() => return Ok(Kind::Text),
                 Kind::Labels => {
-                    let rest = names[index..].join(".");
-                    let written = raw.find(name.as_str()).map_or(rest.as_str(), |found| &raw[found..]);
-                    let before = names[..index].join(".");
-                    format!("a name with dots or slashes stands in brackets: {{{{{before}.[{written}]}}}}")
+                    let above = names[..index].last().map_or("", String::as_str);
+                    let end = raw.find(above).map_or(0, |found| found + above.len());
+                    let (before, rest) = raw.split_at(end);
+                    let rest = rest.trim_start_matches(['.', '/']);
+                    format!("a name with dots or slashes stands in brackets: {{{{{before}.[{rest}]}}}}")
                 }
                 Kind::List => format!(
                     "`{place}` is a list: walk it with {{{{#each {place}}}}}{{{{{}}}}}{{{{/each}}}}",
                     view::names(&format!("{place}[]")).first().unwrap_or(&"this")
                 ),
+                _ if index == 0 && view::below("", name).is_some() => self.unknown(frame, names, raw),
+                _ if index == 0 => {
+                    format!("`{name}` is not known: an item here is {{{{this}}}}, its name {{{{@key}}}}")
+                }
                 _ => format!(
                     "`{}` is {}: nothing stands below it",
                     names[..index].join("."),
@@ -451,15 +457,16 @@ impl Reading<'_> {
     }
 
     /// The message for a name that a scope does not have.
-    fn unknown(&self, frame: usize, name: &str, is_alone: bool) -> String {
+    fn unknown(&self, frame: usize, names: &[String], raw: &str) -> String {
         let known = view::names(&self.scopes[frame].place);
+        let name = names.first().map_or("", String::as_str);
+        let is_alone = names.len() == 1;
         if BLOCKS.contains(&name) || TESTS.contains(&name) {
             return misplaced(name);
         }
-        let outside = view::below("", name).filter(|_| frame > 0);
-        if let Some(field) = outside {
+        if frame > 0 && view::below("", name).is_some() {
             let up = "../".repeat(frame);
-            return format!("`{name}` stands outside of this `each`: write `{up}{}`", field.path);
+            return format!("`{name}` stands outside of this `each`: write `{up}{raw}`");
         }
         match suggestion::nearest(name, known.iter().copied()) {
             Some(near) => format!("`{name}` is not known: did you mean `{near}`?"),
