@@ -31,6 +31,7 @@ pub mod intake;
 pub mod metrics;
 pub mod render;
 pub mod runbooks;
+pub mod simulation;
 pub mod steps;
 pub mod store;
 pub mod suggestion;

@@ -15,7 +15,7 @@ const DRIVERS: [(&str, &[&str]); 8] = [
 ];
 
 /// What a module may not use of ours.
-const FORBIDDEN: [(&str, &[&str]); 7] = [
+const FORBIDDEN: [(&str, &[&str]); 8] = [
     (
         "domain",
         &[
@@ -42,6 +42,33 @@ const FORBIDDEN: [(&str, &[&str]); 7] = [
     ),
     ("steps", &["app", "cli", "config", "engine", "http", "intake"]),
     ("engine", &["app", "cli", "config", "http", "intake"]),
+    // It speaks the protocols of others on the wire and does not know us.
+    (
+        "simulation",
+        &[
+            "app",
+            "books",
+            "cel",
+            "cli",
+            "clock",
+            "cluster",
+            "config",
+            "crash_point",
+            "domain",
+            "engine",
+            "http",
+            "ids",
+            "intake",
+            "metrics",
+            "render",
+            "runbooks",
+            "steps",
+            "store",
+            "suggestion",
+            "telemetry",
+            "yaml",
+        ],
+    ),
 ];
 
 /// What has an effect that no argument shows, and where it may stand: time comes from the clock, settings from the
