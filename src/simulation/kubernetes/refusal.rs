@@ -186,3 +186,63 @@ impl std::fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+// === causes ===
+
+impl Cause {
+    /// `Invalid value: "x": why`.
+    pub fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Self {
+        Self::of("FieldValueInvalid", "Invalid value", field.into(), Some(value), why)
+    }
+
+    /// `Required value: why`.
+    pub fn required(field: impl Into<String>, why: &str) -> Self {
+        Self::of("FieldValueRequired", "Required value", field.into(), None, why)
+    }
+
+    /// `Forbidden: why`.
+    pub fn forbidden(field: impl Into<String>, why: &str) -> Self {
+        Self::of("FieldValueForbidden", "Forbidden", field.into(), None, why)
+    }
+
+    /// `Duplicate value: "x"`.
+    pub fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+        Self::of("FieldValueDuplicate", "Duplicate value", field.into(), Some(value), "")
+    }
+
+    /// `Not found: "x"`.
+    pub fn not_found(field: impl Into<String>, value: &Value) -> Self {
+        Self::of("FieldValueNotFound", "Not found", field.into(), Some(value), "")
+    }
+
+    /// `Too long: may not be more than 10 bytes`.
+    pub fn too_long(field: impl Into<String>, bytes: usize) -> Self {
+        let why = format!("may not be more than {bytes} bytes");
+        Self::of("FieldValueTooLong", "Too long", field.into(), None, &why)
+    }
+
+    /// `Unsupported value: "x": supported values: "a", "b"`.
+    pub fn not_supported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
+        let quoted: Vec<String> = supported.iter().map(|value| format!("\"{value}\"")).collect();
+        let why = format!("supported values: {}", quoted.join(", "));
+        Self::of(
+            "FieldValueNotSupported",
+            "Unsupported value",
+            field.into(),
+            Some(value),
+            &why,
+        )
+    }
+
+    fn of(reason: &'static str, kind: &str, field: String, value: Option<&Value>, why: &str) -> Self {
+        let mut message = match value {
+            Some(value) => format!("{kind}: {value}"),
+            None => kind.to_owned(),
+        };
+        if !why.is_empty() {
+            message.push_str(": ");
+            message.push_str(why);
+        }
+        Self { reason, message, field }
+    }
+}

@@ -90,6 +90,7 @@ impl Simulation {
                 let mut world = self.world();
                 let Some((at, due)) = world.next_due(to) else {
                     world.set_now(to);
+                    world.wake();
                     return;
                 };
                 world.set_now(at);

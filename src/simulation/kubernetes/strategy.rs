@@ -3,10 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{
+    defaults,
+    ownership::{self, Identity},
     resources::{CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, ENDPOINT_SLICES, JOBS, REPLICA_SETS, REPLICATION_CONTROLLERS},
     resources::{
         DAEMON_SETS, DEPLOYMENTS, NAMESPACES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, ResourceId, STATEFUL_SETS,
     },
+    schema::{self, View},
     world::World,
 };
 
@@ -82,7 +85,22 @@ pub(super) fn prepare_create(world: &World, resource: ResourceId, object: &mut V
     if generates(resource, definition.custom.is_some()) {
         metadata["generation"] = 1.into();
     }
+    let halved = definition.subresource("status").is_some();
+    if halved && resource != super::resources::NODES && definition.id != PODS {
+        if let Value::Object(fields) = object {
+            fields.remove("status");
+        }
+    }
+    if resource == PODS {
+        let class = defaults::qos(&object["spec"]);
+        object["status"] = json!({"phase": "Pending", "qosClass": class});
+    }
+    defaults::fill(resource, object);
+    if resource == CUSTOM_RESOURCE_DEFINITIONS {
+        object["status"] = super::definitions::status(object, &world.stamp());
+    }
     if resource == NAMESPACES {
+        let metadata = &mut object["metadata"];
         let name = metadata["name"].clone();
         metadata["labels"]["kubernetes.io/metadata.name"] = name;
         object["spec"] = json!({"finalizers": ["kubernetes"]});
@@ -180,16 +198,58 @@ pub(super) fn ends(old: &Value, new: &Value) -> bool {
         && old["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty)
 }
 
+/// What can only be said when the uid is known.
+pub(super) fn finish_create(resource: ResourceId, object: &mut Value) {
+    let manual = object["spec"]["manualSelector"] == true;
+    if resource != JOBS || manual {
+        return;
+    }
+    let (uid, name) = (object["metadata"]["uid"].clone(), object["metadata"]["name"].clone());
+    let metadata = &mut object["spec"]["template"]["metadata"];
+    for (label, value) in [("controller-uid", &uid), ("job-name", &name)] {
+        metadata["labels"][label] = value.clone();
+        metadata["labels"][format!("batch.kubernetes.io/{label}")] = value.clone();
+    }
+    object["spec"]["selector"]["matchLabels"]["batch.kubernetes.io/controller-uid"] = uid;
+}
+
+fn owned(
+    world: &World,
+    resource: ResourceId,
+    old: &Value,
+    new: &mut Value,
+    manager: &str,
+    subresource: Option<&'static str>,
+) {
+    let table = world.resources();
+    let definition = table.get(resource);
+    let version = new["apiVersion"].as_str().unwrap_or_default().to_owned();
+    let identity = Identity {
+        manager: manager.to_owned(),
+        applies: false,
+        api_version: version.clone(),
+        subresource: subresource.map(str::to_owned),
+    };
+    let view = match &definition.custom {
+        Some(custom) => View::Custom(custom.schemas.get(version.rsplit('/').next().unwrap_or_default())),
+        None => schema::of_kind(&version, &definition.kind).map_or(View::Unknown, View::Type),
+    };
+    ownership::update(old, new, view, &identity, &world.stamp());
+}
+
 /// Writes down who owns the fields of a new object.
-pub(super) fn own_created(_world: &World, _resource: ResourceId, _object: &mut Value, _manager: &str) {}
+pub(super) fn own_created(world: &World, resource: ResourceId, object: &mut Value, manager: &str) {
+    owned(world, resource, &json!({}), object, manager, None);
+}
 
 /// Writes down who owns the fields that a change touched.
 pub(super) fn own_changed(
-    _world: &World,
-    _resource: ResourceId,
-    _old: &Value,
-    _new: &mut Value,
-    _manager: &str,
-    _part: Part,
+    world: &World,
+    resource: ResourceId,
+    old: &Value,
+    new: &mut Value,
+    manager: &str,
+    part: Part,
 ) {
+    owned(world, resource, old, new, manager, part.subresource());
 }

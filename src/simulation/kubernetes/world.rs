@@ -57,15 +57,17 @@ mod tests;
 mod write;
 
 pub use chance::Chance;
-pub use delete::{DeleteOptions, Propagation};
+pub use delete::{DeleteOptions, Deleted, Propagation};
 pub use log::{Line, Logs};
 pub use object::{Key, Object, Owner};
 pub use queue::Due;
 pub use table::{Change, ChangeKind, Event};
+pub(super) use write::Write;
 
 use super::{
+    definitions,
     refusal::{About, Refusal},
-    resources::{PODS, ResourceId, Resources},
+    resources::{CUSTOM_RESOURCE_DEFINITIONS, PODS, ResourceId, Resources},
 };
 use queue::Queue;
 use table::{Feeds, Table};
@@ -124,6 +126,11 @@ impl World {
 
     pub(super) fn set_now(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
+    }
+
+    /// Wakes those who wait for changes: the time has moved, which may be the end of their waiting.
+    pub(super) fn wake(&self) {
+        self.revised.send_replace(self.revision);
     }
 
     /// The resourceVersion of the whole.
@@ -304,6 +311,9 @@ impl World {
     pub(super) fn store(&mut self, key: Key, mut value: Value) -> Arc<Object> {
         self.revision += 1;
         let object = Arc::new(Object::encode(key.clone(), &mut value, self.revision));
+        if key.resource == CUSTOM_RESOURCE_DEFINITIONS {
+            self.define(&value);
+        }
         let table = &mut self.tables[key.resource.index()];
         let before = table.put(Arc::clone(&object));
         self.index(&key, before.as_ref(), Some(&object));
@@ -321,6 +331,9 @@ impl World {
         if key.resource == PODS {
             self.logs.forget(gone.uid());
         }
+        if key.resource == CUSTOM_RESOURCE_DEFINITIONS {
+            self.undefine(&last);
+        }
         let kept = Event {
             revision: self.revision,
             kind: ChangeKind::Deleted,
@@ -337,6 +350,35 @@ impl World {
         });
         self.revised.send_replace(self.revision);
         gone
+    }
+
+    /// Serves what a CustomResourceDefinition defines.
+    fn define(&mut self, definition: &Value) {
+        if let Some(resource) = definitions::resource(definition) {
+            Arc::make_mut(&mut self.resources).put(resource);
+            self.tables.resize_with(self.resources.places(), Table::default);
+        }
+    }
+
+    /// The end of a definition is the end of what it defined.
+    fn undefine(&mut self, definition: &Value) {
+        let Some(resource) = definitions::resource(definition) else {
+            return;
+        };
+        let found = self
+            .resources
+            .iter()
+            .find(|other| other.group == resource.group && other.plural == resource.plural)
+            .map(|other| other.id);
+        let Some(id) = found else { return };
+        let keys: Vec<Key> = self.list(id, None).map(|object| object.key().clone()).collect();
+        for key in keys {
+            let Some(last) = self.get(&key).map(|object| object.value()) else {
+                continue;
+            };
+            self.erase(&key, last);
+        }
+        Arc::make_mut(&mut self.resources).remove(id);
     }
 
     fn tell(&mut self, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {

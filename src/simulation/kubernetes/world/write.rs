@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Chance, Key, Object, World};
 use crate::simulation::kubernetes::{
     refusal::Refusal,
-    resources::ResourceId,
+    resources::{CONFIGMAPS, NAMESPACES, ResourceId, SERVICE_ACCOUNTS},
     strategy::{self, Part},
 };
 
@@ -134,6 +134,7 @@ impl World {
         let metadata = &mut object["metadata"];
         metadata["uid"] = self.chance.uid().into();
         metadata["creationTimestamp"] = super::stamp(self.now).into();
+        strategy::finish_create(resource, object);
         if let Some(manager) = write.manager {
             strategy::own_created(self, resource, object, manager);
         }
@@ -142,6 +143,9 @@ impl World {
         }
         let key = Key::new(resource, &namespace, &name);
         *object = self.store(key, std::mem::take(object)).value();
+        if resource == NAMESPACES {
+            self.furnish(&name);
+        }
         Ok(())
     }
 
@@ -179,10 +183,22 @@ impl World {
         )
     }
 
+    /// What controllers put into every namespace, and without which no pod is admitted.
+    fn furnish(&mut self, namespace: &str) {
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "default", "namespace": namespace}});
+        let authority = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "kube-root-ca.crt", "namespace": namespace}, "data": {"ca.crt": ""}});
+        for (resource, object) in [(SERVICE_ACCOUNTS, account), (CONFIGMAPS, authority)] {
+            // One that is there already is as good.
+            let _ = self.create(resource, object, "kube-controller-manager");
+        }
+    }
+
     /// An empty namespace with the finalizer and the label that every one has.
     pub fn create_namespace(&mut self, name: &str) -> Result<Arc<Object>, Refusal> {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        self.create(super::super::resources::NAMESPACES, namespace, "kube-apiserver")
+        self.create(NAMESPACES, namespace, "kube-apiserver")
     }
 }
 
