@@ -35,6 +35,7 @@ pub fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
         })
         .collect();
     clauses.sort_by(|left, right| right.0.total_cmp(&left.0));
+    let mut converting = accept.contains("application/vnd.kubernetes.protobuf");
     for (_, clause) in clauses {
         let kind = clause.split(';').next().unwrap_or_default().trim();
         if !matches!(kind, "application/json" | "application/*" | "*/*" | "application/yaml") {
@@ -48,14 +49,24 @@ pub fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
         match wanted {
             "Table" if versioned => return Ok(Form::Table),
             "PartialObjectMetadata" | "PartialObjectMetadataList" if versioned => return Ok(Form::Metadata),
-            _ => {}
+            _ => converting = true,
         }
     }
-    Err(Refusal::new(
-        406,
-        "NotAcceptable",
-        format!("only the following media types are accepted: {TYPES}"),
-    ))
+    if converting {
+        return Err(Refusal::new(
+            406,
+            "NotAcceptable",
+            format!("only the following media types are accepted: {TYPES}"),
+        ));
+    }
+    Err(Refusal {
+        details: Some(serde_json::json!({})),
+        ..Refusal::new(
+            406,
+            "NotAcceptable",
+            format!("406: Not Acceptable\n\nAvailable representations: {TYPES}"),
+        )
+    })
 }
 
 /// Whether the body is JSON, or YAML, which JSON is too.

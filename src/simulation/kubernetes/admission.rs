@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     defaults,
     refusal::Refusal,
-    resources::{NAMESPACES, PODS, PRIORITY_CLASSES, SERVICE_ACCOUNTS, SERVICES},
+    resources::{NAMESPACES, NODES, PODS, PRIORITY_CLASSES, ResourceId, SERVICE_ACCOUNTS, SERVICES},
     verbs::Ask,
     world::World,
 };
@@ -38,10 +38,33 @@ pub fn judge_namespace(world: &World, ask: &Ask<'_>, object: &Value) -> Result<(
     Err(refusal)
 }
 
-/// Gives a new object what admission gives it.
+/// Judges a new object, and gives it what admission gives it.
 pub fn admit(world: &mut World, ask: &Ask<'_>, object: &mut Value) -> Result<(), Refusal> {
     match ask.served.resource.id {
-        PODS => admit_pod(world, ask, object),
+        PODS => judge_pod(world, ask, object)?,
+        NODES => {
+            // A new node is not ready until the node lifecycle controller says so.
+            let taint = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
+            match object["spec"]["taints"].as_array_mut() {
+                Some(taints) if taints.contains(&taint) => {}
+                Some(taints) => taints.push(taint),
+                None => object["spec"]["taints"] = json!([taint]),
+            }
+        }
+        _ => {}
+    }
+    furnish(world, ask.served.resource.id, object);
+    Ok(())
+}
+
+/// Gives a new object what everybody's gets: a pod its tolerations, token and priority, a Service its address.
+pub fn furnish(world: &mut World, resource: ResourceId, object: &mut Value) {
+    match resource {
+        PODS => {
+            let priority = priority(world, object).unwrap_or_default();
+            let suffix = world.chance().suffix(5);
+            defaults::admit_pod(object, &suffix, priority);
+        }
         SERVICES => {
             let spec = &mut object["spec"];
             if spec["type"] != "ExternalName" && spec["clusterIP"].is_null() {
@@ -49,31 +72,31 @@ pub fn admit(world: &mut World, ask: &Ask<'_>, object: &mut Value) -> Result<(),
                 spec["clusterIP"] = address.clone().into();
                 spec["clusterIPs"] = json!([address]);
             }
-            Ok(())
         }
-        _ => Ok(()),
+        _ => {}
     }
 }
 
-fn admit_pod(world: &mut World, ask: &Ask<'_>, pod: &mut Value) -> Result<(), Refusal> {
+/// The priority of a pod; the error is the class that is not there.
+fn priority(world: &World, pod: &Value) -> Result<i64, String> {
+    let class = pod["spec"]["priorityClassName"].as_str().unwrap_or_default();
+    match (class, world.find(PRIORITY_CLASSES, "", class)) {
+        ("", _) => Ok(0),
+        (_, Some(class)) => Ok(class.value()["value"].as_i64().unwrap_or_default()),
+        ("system-node-critical", None) => Ok(2_000_001_000),
+        ("system-cluster-critical", None) => Ok(2_000_000_000),
+        (_, None) => Err(class.to_owned()),
+    }
+}
+
+fn judge_pod(world: &World, ask: &Ask<'_>, pod: &Value) -> Result<(), Refusal> {
     let name = match pod["metadata"]["name"].as_str() {
         Some(name) => name.to_owned(),
         None => pod["metadata"]["generateName"].as_str().unwrap_or_default().to_owned(),
     };
-    let mut priority = 0;
-    if let Some(class) = pod["spec"]["priorityClassName"]
-        .as_str()
-        .filter(|class| !class.is_empty())
-    {
-        priority = match (class, world.find(PRIORITY_CLASSES, "", class)) {
-            ("system-node-critical", None) => 2_000_001_000,
-            ("system-cluster-critical", None) => 2_000_000_000,
-            (_, Some(class)) => class.value()["value"].as_i64().unwrap_or_default(),
-            (_, None) => {
-                let why = format!("no PriorityClass with name {class} was found");
-                return Err(Refusal::forbidden(ask.details(), &name, &why));
-            }
-        };
+    if let Err(class) = priority(world, pod) {
+        let why = format!("no PriorityClass with name {class} was found");
+        return Err(Refusal::forbidden(ask.details(), &name, &why));
     }
     let account = pod["spec"]["serviceAccountName"]
         .as_str()
@@ -87,8 +110,6 @@ fn admit_pod(world: &mut World, ask: &Ask<'_>, pod: &mut Value) -> Result<(), Re
         );
         return Err(Refusal::forbidden(ask.details(), &name, &why));
     }
-    let suffix = world.chance().suffix(5);
-    defaults::admit_pod(pod, &suffix, priority);
     Ok(())
 }
 

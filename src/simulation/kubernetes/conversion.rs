@@ -10,7 +10,11 @@ pub fn to_served(object: &mut Value, conversion: Conversion, api_version: &str) 
     let Value::Object(fields) = object else { return };
     match conversion {
         Conversion::None => {}
-        Conversion::Events => rename(fields, &EVENTS),
+        Conversion::Events => {
+            rename(fields, &EVENTS);
+            fields
+                .retain(|name, value| !(matches!(&**name, "reportingController" | "reportingInstance") && value == ""));
+        }
         Conversion::AutoscalerV1 => to_v1(fields),
     }
 }

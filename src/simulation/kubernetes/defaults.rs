@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     resources::{
-        CLUSTER_ROLE_BINDINGS, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, DAEMON_SETS, DEPLOYMENTS,
+        CLUSTER_ROLE_BINDINGS, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, DAEMON_SETS, DEPLOYMENTS, EVENTS,
         HORIZONTAL_POD_AUTOSCALERS, JOBS, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, POD_DISRUPTION_BUDGETS,
         PODS, PRIORITY_CLASSES, REPLICA_SETS, REPLICATION_CONTROLLERS, ROLE_BINDINGS, ResourceId, SECRETS, SERVICES,
         STATEFUL_SETS, STORAGE_CLASSES,
@@ -43,9 +43,19 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
         REPLICATION_CONTROLLERS => workloads::replication_controller(object),
         STATEFUL_SETS => workloads::stateful_set(object),
         DAEMON_SETS => workloads::daemon_set(object),
-        JOBS => workloads::job(fields(object, "spec")),
+        JOBS => {
+            workloads::job(fields(object, "spec"));
+            let labels = object["spec"]["template"]["metadata"]["labels"].clone();
+            if labels.is_object() {
+                default(fields(object, "metadata"), "labels", labels);
+            }
+            fields(object, "status");
+        }
         CRON_JOBS => workloads::cron_job(object),
-        HORIZONTAL_POD_AUTOSCALERS => workloads::autoscaler(fields(object, "spec")),
+        HORIZONTAL_POD_AUTOSCALERS => {
+            workloads::autoscaler(fields(object, "spec"));
+            default(fields(object, "status"), "desiredReplicas", 0.into());
+        }
         POD_DISRUPTION_BUDGETS => {
             fields(object, "spec");
             let status = fields(object, "status");
@@ -79,7 +89,97 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
             }
         }
         CLUSTER_ROLE_BINDINGS | ROLE_BINDINGS => binding(object),
-        CUSTOM_RESOURCE_DEFINITIONS => definition(object),
+        // What is null in a schema means something.
+        CUSTOM_RESOURCE_DEFINITIONS => return definition(object),
+        _ => {}
+    }
+    if resource.is_built_in() {
+        drop_nulls(object);
+        zeroes(resource, object);
+    }
+}
+
+/// What Go writes even when it is nothing: moments that have not come, and a few structs.
+fn zeroes(resource: ResourceId, object: &mut Value) {
+    let status = object.get_mut("status");
+    let each = |status: Option<&mut Value>, list: &str, add: &[(&str, Value)]| {
+        let items = status
+            .and_then(|status| status.get_mut(list))
+            .and_then(Value::as_array_mut);
+        for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
+            for (name, value) in add {
+                item.entry(*name).or_insert_with(|| value.clone());
+            }
+        }
+    };
+    let never = || Value::Null;
+    match resource {
+        PODS => {
+            let Some(status) = status else { return };
+            let moments = [("lastProbeTime", never()), ("lastTransitionTime", never())];
+            each(Some(status), "conditions", &moments);
+            let states = [("state", json!({})), ("lastState", json!({}))];
+            for list in [
+                "containerStatuses",
+                "initContainerStatuses",
+                "ephemeralContainerStatuses",
+            ] {
+                each(Some(status), list, &states);
+            }
+        }
+        NODES => {
+            let Some(status) = status else { return };
+            each(
+                Some(status),
+                "conditions",
+                &[("lastHeartbeatTime", never()), ("lastTransitionTime", never())],
+            );
+            let capacity = status["capacity"].clone();
+            if let Some(status) = status.as_object_mut().filter(|_| capacity.is_object()) {
+                default(status, "allocatable", capacity);
+            }
+        }
+        DEPLOYMENTS => each(
+            status,
+            "conditions",
+            &[("lastUpdateTime", never()), ("lastTransitionTime", never())],
+        ),
+        REPLICA_SETS | REPLICATION_CONTROLLERS | STATEFUL_SETS | DAEMON_SETS | HORIZONTAL_POD_AUTOSCALERS => {
+            let metrics = resource == HORIZONTAL_POD_AUTOSCALERS;
+            let Some(status) = status else { return };
+            each(Some(status), "conditions", &[("lastTransitionTime", never())]);
+            if let Some(status) = status.as_object_mut().filter(|_| metrics) {
+                status.entry("currentMetrics").or_insert(Value::Null);
+            }
+        }
+        JOBS => each(
+            status,
+            "conditions",
+            &[("lastProbeTime", never()), ("lastTransitionTime", never())],
+        ),
+        EVENTS => {
+            if let Some(object) = object.as_object_mut() {
+                for name in ["firstTimestamp", "lastTimestamp", "eventTime"] {
+                    object.entry(name).or_insert(Value::Null);
+                }
+                object.entry("source").or_insert_with(|| json!({}));
+                for name in ["reportingComponent", "reportingInstance"] {
+                    object.entry(name).or_insert_with(|| "".into());
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A field that is null is none.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
         _ => {}
     }
 }

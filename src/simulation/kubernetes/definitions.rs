@@ -4,8 +4,19 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::resources::{Conversion, Custom, Resource, ResourceId, STORED, Served, Subresource};
+use super::resources::{Conversion, Custom, Resource, ResourceId, Served, Subresource};
 
+/// As the real one lists them.
+const VERBS: &[&str] = &[
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "create",
+    "update",
+    "watch",
+];
 const CHANGED: &[&str] = &["get", "patch", "update"];
 
 /// The resource that a definition makes, if it says enough.
@@ -76,7 +87,7 @@ pub fn resource(definition: &Value) -> Option<Resource> {
         short_names: list(&names["shortNames"]),
         categories: list(&names["categories"]),
         namespaced: spec["scope"] == "Namespaced",
-        verbs: STORED,
+        verbs: VERBS,
         subresources,
         served,
         custom: Some(Arc::new(custom)),
@@ -86,8 +97,16 @@ pub fn resource(definition: &Value) -> Option<Resource> {
     })
 }
 
-/// The status that a definition gets: its names are accepted and it is served.
-pub fn status(definition: &Value, now: &str) -> Value {
+/// The status with which a definition begins.
+pub fn status(definition: &Value) -> Value {
+    let mut status = established(definition, "");
+    status["acceptedNames"] = json!({"plural": "", "kind": ""});
+    status["conditions"] = Value::Null;
+    status
+}
+
+/// The status of a definition whose names are accepted and which is served.
+pub fn established(definition: &Value, now: &str) -> Value {
     let spec = &definition["spec"];
     let stored: Vec<&Value> = spec["versions"]
         .as_array()

@@ -82,24 +82,44 @@ impl Served<'_> {
         let (mut value, twice) = json::parse(&call.body)
             .map_err(|error| unrecognized(format!("couldn't get version/kind; json parse error: {error}")))?;
         if !value.is_object() {
-            let why =
-                "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct";
-            return Err(unrecognized(why.to_owned()));
+            let wanted = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \
+                          \"json:\\\"kind,omitempty\\\"\" }";
+            return Err(unrecognized(format!(
+                "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type {wanted}",
+                json::kind(&value)
+            )));
         }
         let expected = self.api_version();
         let given = value["apiVersion"].as_str().unwrap_or_default().to_owned();
         let named = value["kind"].as_str().unwrap_or_default().to_owned();
         if self.resource.custom.is_some() && named.is_empty() {
-            return Err(unrecognized(format!("Object 'Kind' is missing in '{value}'")));
-        }
-        let version = given.rsplit('/').next().unwrap_or_default();
-        if !named.is_empty() && named != *kind {
-            return Err(Refusal::bad_request(format!(
-                "{named} in version \"{version}\" cannot be handled as a {kind}: no kind \"{named}\" is registered for \
-                 version \"{expected}\""
+            return Err(unrecognized(format!(
+                "Object 'Kind' is missing in '{}'",
+                String::from_utf8_lossy(&call.body)
             )));
         }
-        if !given.is_empty() && given != expected {
+        let version = given.rsplit('/').next().unwrap_or_default();
+        let as_kind = if named.is_empty() { kind } else { &named };
+        let as_version = if given.is_empty() { &expected } else { &given };
+        if schema::of_kind(as_version, as_kind).is_none() && self.resource.custom.is_none() {
+            return Err(Refusal::bad_request(format!(
+                "{as_kind} in version \"{version}\" cannot be handled as a {kind}: no kind \"{as_kind}\" is registered for \
+                 version \"{as_version}\" in scheme \"pkg/runtime/scheme.go:111\""
+            )));
+        }
+        if as_kind != kind {
+            let group = self
+                .group
+                .split('.')
+                .next()
+                .filter(|group| !group.is_empty())
+                .unwrap_or("core");
+            return Err(Refusal::bad_request(format!(
+                "{as_kind} in version \"{version}\" cannot be handled as a {kind}: converting ({version}.{as_kind}) to \
+                 ({group}.{kind}): unknown conversion"
+            )));
+        }
+        if *as_version != expected {
             return Err(Refusal::bad_request(format!(
                 "the API version in the data ({given}) does not match the expected API version ({expected})"
             )));

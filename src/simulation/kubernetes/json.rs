@@ -6,7 +6,49 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Number, Value};
 
 /// A document, and the fields that it has twice: `duplicate field "spec.replicas"`.
-pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<String>), serde_json::Error> {
+///
+/// The error is in the words of Go's decoder.
+pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<String>), String> {
+    read(bytes).map_err(|error| words(bytes, &error))
+}
+
+/// What a value is, as Go calls it.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// A syntax error as Go's decoder would put it.
+fn words(bytes: &[u8], error: &serde_json::Error) -> String {
+    if error.is_eof() || bytes.is_empty() {
+        return "unexpected end of JSON input".to_owned();
+    }
+    let lines = bytes.split(|byte| *byte == b'\n');
+    let line = lines.clone().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let found = line
+        .get(error.column().saturating_sub(1))
+        .map_or(' ', |byte| char::from(*byte));
+    let text = error.to_string();
+    let place = [
+        ("key must be a string", "looking for beginning of object key string"),
+        ("expected `:`", "after object key"),
+        ("expected `,` or `}`", "after object key:value pair"),
+        ("expected `,` or `]`", "after array element"),
+        ("trailing characters", "after top-level value"),
+    ]
+    .into_iter()
+    .find(|(ours, _)| text.contains(ours))
+    .map_or("looking for beginning of value", |(_, theirs)| theirs);
+    format!("invalid character '{found}' {place}")
+}
+
+fn read(bytes: &[u8]) -> Result<(Value, Vec<String>), serde_json::Error> {
     let twice = RefCell::new(Vec::new());
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = Seed {

@@ -36,23 +36,6 @@ pub fn label(name: &str) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with the name of a Service.
-pub fn service(name: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    if name.len() > 63 {
-        wrong.push(too_long(63));
-    }
-    if !is_label(name) || name.starts_with(|c: char| c.is_ascii_digit()) {
-        wrong.push(
-            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
-             character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation \
-             is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-                .to_owned(),
-        );
-    }
-    wrong
-}
-
 /// What is wrong with the name of a role: only what cannot be in a path.
 pub fn path_segment(name: &str) -> Vec<String> {
     let mut wrong = Vec::new();

@@ -2,6 +2,7 @@
 
 mod cells;
 mod columns;
+mod custom;
 mod duration;
 mod path;
 mod pod;
@@ -21,7 +22,7 @@ type Column = (&'static str, &'static str, &'static str, u8);
 /// One row: the cells, and of the object as much as was asked for.
 pub fn row(world: &World, served: &Served<'_>, include: &str, object: Value) -> Value {
     let cells = match &served.resource.custom {
-        Some(_) => cells::custom(world, served, &object),
+        Some(_) => custom::cells(world, served, &object),
         None => cells::cells(world, served, &object),
     };
     let mut row = json!({"cells": cells});
@@ -42,7 +43,7 @@ pub fn row(world: &World, served: &Served<'_>, include: &str, object: Value) -> 
 /// A table.
 pub fn table(served: &Served<'_>, rows: Vec<Value>, metadata: &Value) -> Value {
     let columns: Vec<Value> = match &served.resource.custom {
-        Some(_) => cells::custom_columns(served),
+        Some(_) => custom::columns(served),
         None => columns::of(served.resource)
             .iter()
             .map(|(name, kind, format, priority)| {

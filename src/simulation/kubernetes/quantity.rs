@@ -112,6 +112,7 @@ fn decimal(value: i128, suffix: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -57,7 +57,7 @@ impl Reply {
     /// A stream of chunks.
     pub fn stream(content_type: &'static str, chunks: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         use futures::StreamExt;
-        let frames = chunks.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk)));
+        let frames = chunks.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk))).fuse();
         Self {
             code: 200,
             content_type,

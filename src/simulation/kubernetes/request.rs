@@ -153,6 +153,8 @@ pub struct WriteOptions {
     pub validation: FieldValidation,
     /// Whether an apply takes fields from others.
     pub force: bool,
+    /// Whether the uid in the object is a precondition; in a patch it is a field.
+    pub judges_uid: bool,
 }
 
 /// The longest name of a field manager.
@@ -201,6 +203,7 @@ impl WriteOptions {
             manager: manager(call, given),
             validation,
             force: query.flag("force"),
+            judges_uid: kind == "UpdateOptions",
         })
     }
 }

@@ -14,6 +14,11 @@ pub use builtin::*;
 pub struct ResourceId(pub(super) u16);
 
 impl ResourceId {
+    /// Whether every cluster has it.
+    pub fn is_built_in(self) -> bool {
+        self.0 <= SELF_SUBJECT_REVIEWS.0
+    }
+
     /// The place in the table.
     pub fn index(self) -> usize {
         usize::from(self.0)

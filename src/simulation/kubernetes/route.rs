@@ -23,7 +23,7 @@ pub enum Route {
     /// `/version`.
     Version,
     /// `/healthz`, `/livez`, `/readyz`.
-    Health(String),
+    Health,
     /// Nothing.
     Unknown,
 }
@@ -38,7 +38,7 @@ pub fn route(resources: &Resources, method: &Method, path: &str, query: &Query) 
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts.as_slice() {
         ["version"] => Route::Version,
-        ["healthz" | "livez" | "readyz", ..] => Route::Health(parts[0].to_owned()),
+        ["healthz" | "livez" | "readyz", ..] => Route::Health,
         ["api"] => Route::CoreVersions,
         ["apis"] => Route::Groups,
         ["apis", group] => Route::Group((*group).to_owned()),

@@ -105,7 +105,7 @@ pub fn find(name: &str) -> Option<&'static Type> {
 pub fn of_kind(api_version: &str, kind: &str) -> Option<&'static Type> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let package = match group {
-        "" | "apiextensions.k8s.io" | "meta.k8s.io" => return find(kind),
+        "" | "apiextensions.k8s.io" | "meta.k8s.io" => return find(kind).filter(|_| version == "v1"),
         "rbac.authorization.k8s.io" => "rbac",
         other => other.split('.').next().unwrap_or(other),
     };

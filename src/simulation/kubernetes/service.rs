@@ -141,10 +141,15 @@ impl Service {
             Route::Groups => Ok(discovery::all(&resources, call)),
             Route::Group(group) => discovery::group(&resources, group).or_else(|_| Ok(not_found())),
             Route::Resources(group, version) => {
-                discovery::resources(&resources, group, version).or_else(|_| Ok(not_found()))
+                let known = resources.iter().flat_map(|resource| &resource.served);
+                let known = known.into_iter().any(|served| served.group == *group);
+                match discovery::resources(&resources, group, version) {
+                    Err(_) if !known => Ok(not_found()),
+                    answer => answer,
+                }
             }
             Route::Version => Ok(discovery::version()),
-            Route::Health(_) => Ok(Reply::text(200, "ok")),
+            Route::Health => Ok(Reply::text(200, "ok")),
             Route::Unknown => Ok(not_found()),
         }
     }
@@ -235,6 +240,9 @@ fn judge_method(about: &About) -> Result<(), Refusal> {
     }
     if !resource.namespaced && about.namespace.is_some() {
         return Err(discovery::missing());
+    }
+    if matches!(about.verb, "update" | "patch") && about.name.is_none() {
+        return Err(not_allowed());
     }
     // Creating names nothing, except below an object.
     if about.verb == "create" && about.name.is_some() != about.subresource.is_some() {

@@ -7,11 +7,15 @@ use super::{
     ownership::{self, Identity},
     resources::{CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, ENDPOINT_SLICES, JOBS, REPLICA_SETS, REPLICATION_CONTROLLERS},
     resources::{
-        DAEMON_SETS, DEPLOYMENTS, NAMESPACES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, ResourceId, STATEFUL_SETS,
+        DAEMON_SETS, DEPLOYMENTS, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, ResourceId,
+        STATEFUL_SETS,
     },
     schema::{self, View},
     world::World,
 };
+
+/// As old as DaemonSets: how often the template was another one.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 /// Which part of an object a request means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,11 +89,15 @@ pub(super) fn prepare_create(world: &World, resource: ResourceId, object: &mut V
     if generates(resource, definition.custom.is_some()) {
         metadata["generation"] = 1.into();
     }
+    if resource == DAEMON_SETS {
+        metadata["annotations"][TEMPLATE_GENERATION] = "1".into();
+    }
     let halved = definition.subresource("status").is_some();
-    if halved && resource != super::resources::NODES && definition.id != PODS {
-        if let Value::Object(fields) = object {
-            fields.remove("status");
-        }
+    if halved
+        && !matches!(resource, NODES | PODS)
+        && let Value::Object(fields) = object
+    {
+        fields.remove("status");
     }
     if resource == PODS {
         let class = defaults::qos(&object["spec"]);
@@ -97,7 +105,7 @@ pub(super) fn prepare_create(world: &World, resource: ResourceId, object: &mut V
     }
     defaults::fill(resource, object);
     if resource == CUSTOM_RESOURCE_DEFINITIONS {
-        object["status"] = super::definitions::status(object, &world.stamp());
+        object["status"] = super::definitions::status(object);
     }
     if resource == NAMESPACES {
         let metadata = &mut object["metadata"];
@@ -127,9 +135,17 @@ pub(super) fn prepare_update(world: &World, resource: ResourceId, old: &Value, n
         }
         _ => {}
     }
+    if resource == DAEMON_SETS && part != Part::Status {
+        let count = |object: &Value| -> i64 {
+            let text = object["metadata"]["annotations"][TEMPLATE_GENERATION].as_str();
+            text.and_then(|text| text.parse().ok()).unwrap_or(1)
+        };
+        let bumped = i64::from(old["spec"]["template"] != new["spec"]["template"]);
+        new["metadata"]["annotations"][TEMPLATE_GENERATION] = (count(old) + bumped).to_string().into();
+    }
     if generates(resource, definition.custom.is_some()) {
-        let bumped =
-            part != Part::Status && changes_generation(resource, old, new, definition.custom.is_some(), halved);
+        let bumped = !matches!(part, Part::Status | Part::Whole)
+            && changes_generation(resource, old, new, definition.custom.is_some(), halved);
         let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + i64::from(bumped)).into();
     }
@@ -195,7 +211,7 @@ pub(super) fn ends(old: &Value, new: &Value) -> bool {
             .as_i64()
             .unwrap_or_default()
             == 0
-        && old["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty)
+        && new["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty)
 }
 
 /// What can only be said when the uid is known.
@@ -211,6 +227,7 @@ pub(super) fn finish_create(resource: ResourceId, object: &mut Value) {
         metadata["labels"][format!("batch.kubernetes.io/{label}")] = value.clone();
     }
     object["spec"]["selector"]["matchLabels"]["batch.kubernetes.io/controller-uid"] = uid;
+    defaults::fill(resource, object);
 }
 
 fn owned(

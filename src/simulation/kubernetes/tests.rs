@@ -1,12 +1,14 @@
 //! The API server as its clients see it: `kube::Client` in process, and bare requests where the answer's form matters.
 
+#![allow(clippy::unwrap_used)]
+
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tower_service::Service as _;
 
-use super::{Service, Simulation, run, world};
+use super::{Service, Simulation, world};
 
 mod access;
 mod client;
@@ -88,7 +90,7 @@ fn pod(name: &str) -> Value {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "labels": {"app": "web"}},
-        "spec": {"containers": [{"name": "app", "image": "web:1"}]},
+        "spec": {"containers": [{"name": "app", "image": "web:1", "resources": {"requests": {"cpu": "100m"}}}]},
     })
 }
 

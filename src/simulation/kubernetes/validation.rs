@@ -3,6 +3,7 @@
 //! Not all rules of Kubernetes are here, but those that a client plausibly breaks. A rule that is missing makes this
 //! kinder than the real one: the differential suite looks for such.
 
+mod custom;
 mod metadata;
 mod pod;
 mod policy;
@@ -16,8 +17,9 @@ use super::{
     incoming::Served,
     refusal::Cause,
     resources::{
-        CONFIGMAPS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS, LEASES, NODES,
-        POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, SECRETS, SERVICES, STATEFUL_SETS,
+        CLUSTER_ROLES, CONFIGMAPS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS,
+        LEASES, NODES, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, ROLES, SECRETS, SERVICES,
+        STATEFUL_SETS,
     },
     strategy::Part,
     world::World,
@@ -82,6 +84,8 @@ fn of_content(served: &Served<'_>, object: &Value, new: bool, causes: &mut Vec<C
         SERVICES => policy::service(object, causes),
         LEASES => policy::lease(object, causes),
         CONFIGMAPS | SECRETS => policy::data(object, causes),
+        ROLES | CLUSTER_ROLES => policy::role(object, causes),
+        _ if served.resource.custom.is_some() => custom::of(served, object, causes),
         _ => {}
     }
 }

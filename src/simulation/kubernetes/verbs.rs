@@ -51,7 +51,7 @@ impl<'a> Ask<'a> {
 
     /// Group and kind, for the details of a refusal of validation.
     pub fn kind(&self) -> Details<'_> {
-        Details::new(&self.about.group, &self.served.resource.kind)
+        Details::new(&self.served.resource.group, &self.served.resource.kind)
     }
 
     /// The namespace; empty without one.

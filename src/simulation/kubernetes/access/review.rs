@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{Question, User, allowed, rules_of};
-use crate::simulation::kubernetes::{refusal::Cause, refusal::Refusal, verbs::Ask, world::World};
+use crate::simulation::kubernetes::{
+    refusal::{About, Cause, Refusal},
+    verbs::Ask,
+    world::World,
+};
 
 /// Answers a review; it is decoded already.
 pub fn answer(world: &World, ask: &Ask<'_>, mut review: Value) -> Result<Value, Refusal> {
@@ -11,7 +15,7 @@ pub fn answer(world: &World, ask: &Ask<'_>, mut review: Value) -> Result<Value, 
     let user = &ask.call.user;
     let invalid = |field: &str, why: &str| {
         let cause = Cause::invalid(field, &spec[field.trim_start_matches("spec.")], why);
-        Refusal::invalid(ask.kind(), "", &[cause])
+        Refusal::invalid(About::new("authorization.k8s.io", ""), "", &[cause])
     };
     match &*ask.about.plural {
         "selfsubjectreviews" => {
@@ -20,6 +24,7 @@ pub fn answer(world: &World, ask: &Ask<'_>, mut review: Value) -> Result<Value, 
                 info["uid"] = "".into();
             }
             review["status"] = json!({"userInfo": info});
+            review["metadata"]["creationTimestamp"] = world.stamp().into();
         }
         "selfsubjectrulesreviews" => {
             let namespace = spec["namespace"].as_str().unwrap_or_default();

@@ -90,7 +90,10 @@ fn container_defaults(container: &mut Map<String, Value>, host: bool) {
         .into_iter()
         .flatten()
     {
-        if let Some(field) = variable["valueFrom"]["fieldRef"].as_object_mut() {
+        if let Some(field) = variable
+            .pointer_mut("/valueFrom/fieldRef")
+            .and_then(Value::as_object_mut)
+        {
             default(field, "apiVersion", "v1".into());
         }
     }
@@ -135,13 +138,19 @@ fn volume_defaults(volume: &mut Map<String, Value>) {
     if let Some(path) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
         default(path, "type", "".into());
     }
-    let projected = volume.get_mut("projected").map(|projected| &mut projected["sources"]);
+    let projected = volume
+        .get_mut("projected")
+        .and_then(|projected| projected.get_mut("sources"));
     for source in projected.and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(token) = source["serviceAccountToken"].as_object_mut() {
+        if let Some(token) = source
+            .pointer_mut("/serviceAccountToken")
+            .and_then(Value::as_object_mut)
+        {
             default(token, "expirationSeconds", 3607.into());
         }
-        for item in source["downwardAPI"]["items"].as_array_mut().into_iter().flatten() {
-            if let Some(field) = item["fieldRef"].as_object_mut() {
+        let items = source.pointer_mut("/downwardAPI/items").and_then(Value::as_array_mut);
+        for item in items.into_iter().flatten() {
+            if let Some(field) = item.pointer_mut("/fieldRef").and_then(Value::as_object_mut) {
                 default(field, "apiVersion", "v1".into());
             }
         }

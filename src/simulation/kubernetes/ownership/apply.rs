@@ -42,17 +42,17 @@ pub fn apply(
     let mut merged = merge(live, config, view);
     let others = managed
         .others(manager)
-        .fold(Set::default(), |all, (_, _, set)| all.union(set));
+        .fold(Set::default(), |all, (_, set)| all.union(set));
     prune(&mut merged, &last.difference(&wanted), &others, view);
     finish(&mut merged);
     let difference = compare(live, &merged, view);
     let changed = difference.added.union(&difference.modified);
     if !force {
         let mut conflicts = Vec::new();
-        for (identity, time, set) in managed.others(manager) {
+        for (identity, set) in managed.others(manager) {
             for field in set.intersection(&changed).paths() {
                 conflicts.push(Conflict {
-                    manager: identity.words(time),
+                    manager: identity.words(),
                     field,
                 });
             }
@@ -86,38 +86,39 @@ fn merge(live: &Value, config: &Value, view: View<'_>) -> Value {
     }
 }
 
-/// What is applied comes in its order; what only the live list has stays before what followed it.
+/// Both keep their order: what only the live list has comes as early as that allows.
 fn merge_list(live: &[Value], config: &[Value], view: View<'_>) -> Value {
     let kind = view.list();
-    let name = |item: &Value| element(&kind, item);
-    let named = |list: &[Value], wanted: &Option<String>| list.iter().position(|item| name(item) == *wanted);
+    let names = |list: &[Value]| -> Vec<Option<String>> { list.iter().map(|item| element(&kind, item)).collect() };
+    let (left, right) = (names(live), names(config));
+    let mut shared = right.iter().filter(|name| left.contains(name)).peekable();
     let mut merged = Vec::new();
-    let mut rest = live.iter().peekable();
-    for item in config {
-        let wanted = name(item);
-        let at = named(live, &wanted);
-        if at.is_some() {
-            // The live items before it that nobody applies here.
-            while let Some(next) = rest.peek() {
-                let next_name = name(next);
-                if next_name == wanted {
-                    rest.next();
-                    break;
-                }
-                if named(config, &next_name).is_none() {
-                    merged.push((*next).clone());
-                }
-                rest.next();
+    let (mut l, mut r) = (0, 0);
+    while l < live.len() || r < config.len() {
+        if l < live.len() {
+            if !right.contains(&left[l]) {
+                merged.push(live[l].clone());
+                l += 1;
+                continue;
+            }
+            // A shared one whose turn is not now comes where it is applied.
+            if shared.peek().is_none_or(|next| **next != left[l]) {
+                l += 1;
+                continue;
             }
         }
-        merged.push(match at {
-            Some(at) => merge(&live[at], item, view.item()),
-            None => item.clone(),
-        });
-    }
-    for item in rest {
-        if named(config, &name(item)).is_none() {
-            merged.push(item.clone());
+        if r < config.len() {
+            match left.iter().position(|name| *name == right[r]) {
+                Some(at) => {
+                    merged.push(merge(&live[at], &config[r], view.item()));
+                    shared.next();
+                    if l < live.len() && left[l] == right[r] {
+                        l += 1;
+                    }
+                }
+                None => merged.push(config[r].clone()),
+            }
+            r += 1;
         }
     }
     Value::Array(merged)

@@ -106,6 +106,7 @@ fn everything(value: &Value, view: View<'_>, name: &str) -> Set {
             }
         }
         Value::Array(items) if view.list() != ListKind::Atomic => {
+            whole = items.is_empty();
             let kind = view.list();
             for item in items {
                 if let Some(name) = element(&kind, item) {
@@ -115,7 +116,12 @@ fn everything(value: &Value, view: View<'_>, name: &str) -> Set {
         }
         _ => {}
     }
-    set.member = whole || !(ALWAYS.contains(&name) || view.required());
+    let always = ALWAYS.contains(&name) || view.required();
+    set.member = if value.is_object() || value.is_array() {
+        !always || view.atomic()
+    } else {
+        whole
+    };
     set
 }
 

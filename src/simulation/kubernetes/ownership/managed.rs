@@ -19,16 +19,13 @@ pub struct Identity {
 
 impl Identity {
     /// As people read it: `"kubectl" using apps/v1`.
-    pub fn words(&self, time: &str) -> String {
+    pub fn words(&self) -> String {
         let mut words = format!("\"{}\"", self.manager);
         if let Some(subresource) = &self.subresource {
             words.push_str(&format!(" with subresource \"{subresource}\""));
         }
         if !self.applies {
             words.push_str(&format!(" using {}", self.api_version));
-            if !time.is_empty() {
-                words.push_str(&format!(" at {time}"));
-            }
         }
         words
     }
@@ -118,15 +115,12 @@ impl Managed {
             .map(|entry| entry.set.clone())
     }
 
-    /// Everybody else, with what they own and since when.
-    pub(super) fn others<'a>(
-        &'a self,
-        identity: &'a Identity,
-    ) -> impl Iterator<Item = (&'a Identity, &'a str, &'a Set)> {
+    /// Everybody else, with what they own.
+    pub(super) fn others<'a>(&'a self, identity: &'a Identity) -> impl Iterator<Item = (&'a Identity, &'a Set)> {
         self.entries
             .iter()
             .filter(move |entry| entry.identity != *identity)
-            .map(|entry| (&entry.identity, &*entry.time, &entry.set))
+            .map(|entry| (&entry.identity, &entry.set))
     }
 
     /// Takes from everybody else what was changed, and what is gone.

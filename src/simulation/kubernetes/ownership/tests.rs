@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -73,7 +75,7 @@ fn what_another_one_owns_otherwise_is_a_conflict_unless_forced() {
     assert_eq!(
         conflicts,
         [Conflict {
-            manager: format!("\"kubectl-create\" using apps/v1 at {NOW}"),
+            manager: "\"kubectl-create\" using apps/v1".to_owned(),
             field: ".spec.replicas".to_owned()
         }]
     );

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::simulation::kubernetes::json;
+
 /// One operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
@@ -25,22 +27,19 @@ impl Operation {
     /// Reads a patch; the error is what the decoder says.
     pub fn parse(patch: &Value) -> Result<Vec<Self>, String> {
         let Some(operations) = patch.as_array() else {
-            let kind = match patch {
-                Value::Object(_) => "object",
-                Value::String(_) => "string",
-                Value::Number(_) => "number",
-                Value::Bool(_) => "bool",
-                _ => return Ok(Vec::new()),
-            };
             return Err(format!(
-                "json: cannot unmarshal {kind} into Go value of type jsonpatch.Patch"
+                "json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
+                json::kind(patch)
             ));
         };
         operations
             .iter()
             .map(|operation| {
                 if !operation.is_object() {
-                    return Err("json: cannot unmarshal value into Go value of type jsonpatch.Operation".to_owned());
+                    return Err(format!(
+                        "json: cannot unmarshal {} into Go value of type handlers.jsonPatchOp",
+                        json::kind(operation)
+                    ));
                 }
                 let text = |name: &str| operation[name].as_str().unwrap_or_default().to_owned();
                 let value = || operation["value"].clone();

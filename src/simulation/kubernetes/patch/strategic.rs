@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::simulation::kubernetes::schema::{self, Shape, Strategy, Type};
+use crate::simulation::kubernetes::{
+    json,
+    schema::{self, Shape, Strategy, Type},
+};
 
 const DIRECTIVE: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
@@ -219,8 +222,14 @@ fn set_orders(
         .cloned()
         .collect();
     for directive in directives {
-        let Some(Value::Array(order)) = patch.remove(&directive) else {
-            return Err(FORM);
+        let order = match patch.remove(&directive) {
+            Some(Value::Array(order)) => order,
+            other => {
+                let found = json::kind(&other.unwrap_or_default());
+                return Err(StrategicError::Other(format!(
+                    "expected a []interface {{}}, but received a {found}"
+                )));
+            }
         };
         let Some((_, name)) = directive.split_once('/') else {
             return Err(FORM);
@@ -317,9 +326,8 @@ fn clean(value: Value) -> Option<Value> {
     match value {
         Value::Object(fields) => {
             let mut fields = fields;
-            match fields.remove(DIRECTIVE).as_ref().and_then(Value::as_str) {
-                Some("delete") => return None,
-                Some(_) | None => {}
+            if fields.remove(DIRECTIVE).is_some_and(|directive| directive == "delete") {
+                return None;
             }
             fields.retain(|name, value| {
                 !value.is_null()
@@ -355,7 +363,7 @@ fn unknown(directive: &Value, patch: &Map<String, Value>) -> StrategicError {
 }
 
 /// A value as Go prints it with `%v`.
-pub(in super::super) fn go_map(value: &Value) -> String {
+pub fn go_map(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
             let fields: Vec<String> = fields

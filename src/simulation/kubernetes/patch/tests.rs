@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -231,7 +233,7 @@ fn broken_strategic_patches_are_told_apart() {
         ),
         (
             json!({"$setElementOrder/containers": "a"}),
-            StrategicError::Form("invalid patch format of setElementOrder list"),
+            StrategicError::Other("expected a []interface {}, but received a string".to_owned()),
         ),
     ] {
         assert_eq!(strategic(original.clone(), pod(patch.clone())), Err(wanted), "{patch}");

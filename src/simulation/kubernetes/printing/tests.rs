@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

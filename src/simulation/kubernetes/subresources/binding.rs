@@ -15,7 +15,7 @@ use crate::simulation::kubernetes::{
 /// Binds the pod that is named to the node in the body.
 pub fn bind(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let options = WriteOptions::read(ask.call, "CreateOptions", false)?;
-    let (binding, _) = documents::parse(&ask.call.body).map_err(|error| Refusal::bad_request(error.to_string()))?;
+    let (binding, _) = documents::parse(&ask.call.body).map_err(Refusal::bad_request)?;
     let node = binding["target"]["name"].as_str().unwrap_or_default().to_owned();
     let mut causes = Vec::new();
     let kind = binding["target"]["kind"].as_str().unwrap_or_default();
@@ -26,7 +26,16 @@ pub fn bind(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         causes.push(Cause::required("target.name", ""));
     }
     if !causes.is_empty() {
-        return Err(Refusal::invalid(About::new("", "Binding"), ask.name(), &causes));
+        let words: Vec<String> = causes
+            .iter()
+            .map(|cause| format!("{}: {}", cause.field, cause.message))
+            .collect();
+        let words = if words.len() == 1 {
+            words.join("")
+        } else {
+            format!("[{}]", words.join(", "))
+        };
+        return Err(Refusal::new(500, "", words));
     }
     let key = Key::new(PODS, ask.namespace(), ask.name());
     let Some(pod) = world.get(&key) else {
@@ -47,7 +56,7 @@ pub fn bind(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         world.overwrite(&key, &options.manager, |pod| {
             pod["spec"]["nodeName"] = node.into();
             let condition = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
-                "lastTransitionTime": now, "observedGeneration": pod["metadata"]["generation"]});
+                "lastTransitionTime": now});
             let conditions = &mut pod["status"]["conditions"];
             if !conditions.is_array() {
                 *conditions = json!([]);

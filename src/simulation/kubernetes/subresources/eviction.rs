@@ -159,11 +159,17 @@ fn check_and_decrement(
         budget["status"]["disruptionsAllowed"] = (allowed - 1).into();
         budget["status"]["disruptedPods"][pod] = now.clone().into();
         if allowed == 1 {
-            for condition in budget["status"]["conditions"].as_array_mut().into_iter().flatten() {
-                if condition["type"] == "DisruptionAllowed" && condition["status"] != "False" {
-                    condition["status"] = "False".into();
-                    condition["reason"] = "InsufficientPods".into();
-                    condition["lastTransitionTime"] = now.clone().into();
+            let condition = json!({"type": "DisruptionAllowed", "status": "False", "reason": "InsufficientPods", "message": "",
+                "lastTransitionTime": now, "observedGeneration": budget["status"]["observedGeneration"]});
+            let conditions = &mut budget["status"]["conditions"];
+            if !conditions.is_array() {
+                *conditions = json!([]);
+            }
+            if let Some(conditions) = conditions.as_array_mut() {
+                match conditions.iter_mut().find(|other| other["type"] == "DisruptionAllowed") {
+                    Some(other) if other["status"] == "False" => {}
+                    Some(other) => *other = condition,
+                    None => conditions.push(condition),
                 }
             }
         }
@@ -236,7 +242,6 @@ fn mark_and_delete(world: &mut World, key: &Key, pod: &Object, wanted: &DeleteOp
         }
         let now = world.stamp();
         let marked = world.update_status(key, "kube-apiserver", |pod| {
-            let generation = pod["metadata"]["generation"].clone();
             let condition = json!({
                 "type": "DisruptionTarget",
                 "status": "True",
@@ -244,7 +249,6 @@ fn mark_and_delete(world: &mut World, key: &Key, pod: &Object, wanted: &DeleteOp
                 "message": "Eviction API: evicting",
                 "lastProbeTime": null,
                 "lastTransitionTime": now,
-                "observedGeneration": generation,
             });
             let conditions = &mut pod["status"]["conditions"];
             if !conditions.is_array() {

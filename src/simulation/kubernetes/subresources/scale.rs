@@ -13,7 +13,11 @@ use crate::simulation::kubernetes::{
     schema,
     selectors::{Labels, Operator},
     strategy::{self, Part},
-    verbs::{Ask, patch::patched, update::MODIFIED},
+    verbs::{
+        Ask,
+        patch::patched,
+        update::{MODIFIED, storage_error},
+    },
     world::{Key, World, Write},
 };
 
@@ -185,6 +189,11 @@ fn judge(ask: &Ask<'_>, live: &crate::simulation::kubernetes::world::Object, sca
     }
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or_default();
     if replicas < 0 {
+        if ask.served.resource.custom.is_some() {
+            let (path, ..) = paths(ask);
+            let cause = Cause::invalid(path, &replicas.into(), "should be a non-negative integer");
+            return Err(Refusal::invalid(ask.kind(), ask.name(), &[cause]));
+        }
         let cause = Cause::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
         return Err(Refusal::invalid(
             About::new("autoscaling", "Scale"),
@@ -194,12 +203,11 @@ fn judge(ask: &Ask<'_>, live: &crate::simulation::kubernetes::world::Object, sca
     }
     let uid = metadata["uid"].as_str().unwrap_or_default();
     if !uid.is_empty() && uid != &**live.uid() {
-        let kind = format!("{}/scale", ask.about.plural);
-        let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            live.uid()
-        );
-        return Err(Refusal::conflict(About::new(&ask.about.group, &kind), ask.name(), &why));
+        return Err(Refusal::conflict(
+            ask.details(),
+            ask.name(),
+            &storage_error(ask, uid, live),
+        ));
     }
     let version = metadata["resourceVersion"].as_str().unwrap_or_default();
     if !version.is_empty() && version != live.revision().to_string() {

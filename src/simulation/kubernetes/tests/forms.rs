@@ -139,7 +139,7 @@ async fn an_autoscaler_is_served_in_both_versions() {
     let service = simulation().service();
     let v1 = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers";
     let made = json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
-        "spec": {"maxReplicas": 5, "targetCPUUtilizationPercentage": 60, "scaleTargetRef": {"kind": "Deployment", "name": "web"}}});
+        "spec": {"maxReplicas": 5, "targetCPUUtilizationPercentage": 60, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}});
     let made = ask(&service, "POST", v1, made).await;
     assert_eq!(
         (made.code, made.value["spec"]["targetCPUUtilizationPercentage"].clone()),

@@ -73,7 +73,7 @@ async fn what_cannot_be_created_is_refused_in_the_same_words() {
             other,
             400,
             "BadRequest",
-            "the API version in the data (v2) does not match the expected API version (v1)",
+            "Pod in version \"v2\" cannot be handled as a Pod: no kind \"Pod\" is registered for version \"v2\"",
         ),
         (
             account,

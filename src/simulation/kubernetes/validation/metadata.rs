@@ -18,8 +18,8 @@ pub(super) fn of_new(resource: &Resource, object: &Value) -> Vec<Cause> {
     let metadata = &object["metadata"];
     let mut causes = Vec::new();
     let rule: fn(&str) -> Vec<String> = match resource.id {
-        NAMESPACES | STATEFUL_SETS => names::label,
-        SERVICES => names::service,
+        NAMESPACES | STATEFUL_SETS | SERVICES => names::label,
+
         ROLES | CLUSTER_ROLES | ROLE_BINDINGS | CLUSTER_ROLE_BINDINGS => names::path_segment,
         _ => names::subdomain,
     };
@@ -48,7 +48,21 @@ pub(super) fn of_new(resource: &Resource, object: &Value) -> Vec<Cause> {
         }
     }
     common(metadata, &mut causes);
+    if resource.id.is_built_in() {
+        finalizers(metadata, &mut causes);
+    }
     causes
+}
+
+/// The built-in kinds know which short finalizers there are.
+fn finalizers(metadata: &Value, causes: &mut Vec<Cause>) {
+    for (index, finalizer) in metadata["finalizers"].as_array().into_iter().flatten().enumerate() {
+        let name = finalizer.as_str().unwrap_or_default();
+        if !name.contains('/') && !matches!(name, "kubernetes" | "orphan" | "foregroundDeletion") {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid(format!("metadata.finalizers[{index}]"), finalizer, why));
+        }
+    }
 }
 
 pub(super) fn of_changed(old: &Value, new: &Value, given: &Value) -> Vec<Cause> {
@@ -69,13 +83,17 @@ pub(super) fn of_changed(old: &Value, new: &Value, given: &Value) -> Vec<Cause> 
             causes.push(Cause::forbidden("metadata.finalizers", &why));
         }
     }
-    for field in ["creationTimestamp", "deletionTimestamp"] {
+    // What is not the client's to say is kept; only these two are refused when they are said otherwise.
+    for field in ["uid", "deletionTimestamp"] {
         let (was, is) = (&before[field], &given[field]);
         if !is.is_null() && is != was {
             causes.push(Cause::invalid(format!("metadata.{field}"), is, "field is immutable"));
         }
     }
     common(after, &mut causes);
+    // The real one judges metadata twice, for all kinds and for each: its words are one, its causes two.
+    let again = causes.clone();
+    causes.extend(again);
     causes
 }
 

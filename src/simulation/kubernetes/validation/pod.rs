@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::metadata;
-use crate::simulation::kubernetes::{names, quantity, refusal::Cause};
+use crate::simulation::kubernetes::{defaults, names, quantity, refusal::Cause};
 
 pub(super) fn spec(spec: &Value, at: &str, causes: &mut Vec<Cause>) {
     let mut volumes = BTreeSet::new();
@@ -42,19 +42,14 @@ pub(super) fn spec(spec: &Value, at: &str, causes: &mut Vec<Cause>) {
     }
     let policy = &spec["restartPolicy"];
     if !matches!(policy.as_str(), Some("Always" | "OnFailure" | "Never")) {
-        let known = ["Always", "Never", "OnFailure"];
+        let known = ["Always", "OnFailure", "Never"];
         causes.push(Cause::not_supported(format!("{at}.restartPolicy"), policy, &known));
     }
     let dns = &spec["dnsPolicy"];
-    let known = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
+    let known = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
     if !dns.as_str().is_some_and(|dns| known.contains(&dns)) {
         causes.push(Cause::not_supported(format!("{at}.dnsPolicy"), dns, &known));
     }
-    super::not_negative(
-        &format!("{at}.terminationGracePeriodSeconds"),
-        &spec["terminationGracePeriodSeconds"],
-        causes,
-    );
     if let Some(seconds) = spec["activeDeadlineSeconds"].as_i64().filter(|seconds| *seconds < 1) {
         let why = "must be between 1 and 2147483647, inclusive";
         causes.push(Cause::invalid(
@@ -97,9 +92,6 @@ fn container(
         for why in names::label(name) {
             causes.push(Cause::invalid(format!("{at}.name"), &container["name"], &why));
         }
-        if !seen.insert(name.to_owned()) {
-            causes.push(Cause::duplicate(format!("{at}.name"), &container["name"]));
-        }
     }
     let image = container["image"].as_str().unwrap_or_default();
     if image.is_empty() {
@@ -112,6 +104,9 @@ fn container(
     if !matches!(policy.as_str(), Some("Always" | "IfNotPresent" | "Never")) {
         let known = ["Always", "IfNotPresent", "Never"];
         causes.push(Cause::not_supported(format!("{at}.imagePullPolicy"), policy, &known));
+    }
+    if !name.is_empty() && !seen.insert(name.to_owned()) {
+        causes.push(Cause::duplicate(format!("{at}.name"), &container["name"]));
     }
     for (index, port) in list(&container["ports"]).iter().enumerate() {
         let number = &port["containerPort"];
@@ -172,10 +167,6 @@ fn resources(resources: &Value, at: &str, causes: &mut Vec<Cause>) {
                 && !matches!(&**name, "cpu" | "memory" | "ephemeral-storage")
                 && !name.starts_with("hugepages-")
             {
-                let at = format!(
-                    "{}.{kind}",
-                    at.rsplit_once(&format!(".{kind}")).map_or("", |(before, _)| before)
-                );
                 causes.push(Cause::invalid(
                     at.clone(),
                     &name.as_str().into(),
@@ -246,6 +237,11 @@ pub(super) fn resize(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
     let supported = list(&old["status"]["containerStatuses"])
         .iter()
         .any(|status| status["resources"].is_object());
+    let (was, is) = (defaults::qos(&old["spec"]), defaults::qos(&new["spec"]));
+    if was != is {
+        let why = "Pod QOS Class may not change as a result of resizing";
+        causes.push(Cause::invalid("spec", &was.into(), why));
+    }
     if !supported {
         let why = "Pod running on node without support for resize";
         causes.push(Cause::forbidden("spec", why));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{not_negative, number_or_percent};
 use crate::simulation::kubernetes::{incoming::Served, names, refusal::Cause};
@@ -10,11 +10,17 @@ use crate::simulation::kubernetes::{incoming::Served, names, refusal::Cause};
 pub(super) fn budget(object: &Value, causes: &mut Vec<Cause>) {
     let spec = &object["spec"];
     if !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null() {
-        causes.push(Cause::invalid(
-            "spec",
-            spec,
-            "minAvailable and maxUnavailable cannot be both set",
-        ));
+        // As Go writes a struct that has no names for JSON.
+        let shown = format!(
+            "Invalid value: {{\"MinAvailable\":{},\"Selector\":{},\"MaxUnavailable\":{},\"UnhealthyPodEvictionPolicy\":{}}}: \
+             minAvailable and maxUnavailable cannot be both set",
+            spec["minAvailable"], spec["selector"], spec["maxUnavailable"], spec["unhealthyPodEvictionPolicy"]
+        );
+        causes.push(Cause {
+            reason: "FieldValueInvalid",
+            message: shown,
+            field: "spec".to_owned(),
+        });
     }
     for name in ["minAvailable", "maxUnavailable"] {
         number_or_percent(&format!("spec.{name}"), &spec[name], causes);
@@ -52,6 +58,12 @@ pub(super) fn autoscaler(object: &Value, causes: &mut Vec<Cause>) {
         if spec["scaleTargetRef"][name].as_str().unwrap_or_default().is_empty() {
             causes.push(Cause::required(format!("spec.scaleTargetRef.{name}"), ""));
         }
+    }
+    let target = &spec["scaleTargetRef"];
+    if !target["apiVersion"].as_str().unwrap_or_default().contains('/') && target["kind"] != "ReplicationController" {
+        let version = target["apiVersion"].as_str().unwrap_or_default();
+        let why = "apiVersion must specify API group";
+        causes.push(Cause::invalid("spec.scaleTargetRef.apiVersion", &version.into(), why));
     }
     for (index, metric) in spec["metrics"].as_array().into_iter().flatten().enumerate() {
         let kind = metric["type"].as_str().unwrap_or_default();
@@ -146,13 +158,13 @@ pub(super) fn event(served: &Served<'_>, event: &Value, causes: &mut Vec<Cause>)
 pub(super) fn node(object: &Value, causes: &mut Vec<Cause>) {
     let mut seen = BTreeSet::new();
     for (index, taint) in object["spec"]["taints"].as_array().into_iter().flatten().enumerate() {
-        let at = format!("spec.taints[{index}]");
+        let at = format!("metadata.taints[{index}]");
         let key = taint["key"].as_str().unwrap_or_default();
         for why in names::label_key(key) {
             causes.push(Cause::invalid(format!("{at}.key"), &key.into(), &why));
         }
         let effect = taint["effect"].as_str().unwrap_or_default();
-        let known = ["NoExecute", "NoSchedule", "PreferNoSchedule"];
+        let known = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
         if effect.is_empty() {
             causes.push(Cause::required(format!("{at}.effect"), ""));
         } else if !known.contains(&effect) {
@@ -160,9 +172,14 @@ pub(super) fn node(object: &Value, causes: &mut Vec<Cause>) {
         }
         if !seen.insert((key.to_owned(), effect.to_owned())) {
             let why = "taints must be unique by key and effect pair";
-            let mut cause = Cause::duplicate(format!("{at}"), &json!(taint));
-            cause.message.push_str(&format!(": {why}"));
-            causes.push(cause);
+            let value = taint["value"].as_str().unwrap_or_default();
+            causes.push(Cause {
+                reason: "FieldValueDuplicate",
+                message: format!(
+                    "Duplicate value: {{\"Key\":\"{key}\",\"Value\":\"{value}\",\"Effect\":\"{effect}\",\"TimeAdded\":null}}: {why}"
+                ),
+                field: at,
+            });
         }
     }
 }
@@ -209,6 +226,27 @@ pub(super) fn data(object: &Value, causes: &mut Vec<Cause>) {
             for why in names::config_key(key) {
                 causes.push(Cause::invalid(format!("{field}[{key}]"), &key.as_str().into(), &why));
             }
+        }
+    }
+}
+
+pub(super) fn role(object: &Value, causes: &mut Vec<Cause>) {
+    for (index, rule) in object["rules"].as_array().into_iter().flatten().enumerate() {
+        let empty = |field: &str| rule[field].as_array().is_none_or(Vec::is_empty);
+        if empty("verbs") {
+            let why = "verbs must contain at least one value";
+            causes.push(Cause::required(format!("rules[{index}].verbs"), why));
+        }
+        if !empty("nonResourceURLs") {
+            continue;
+        }
+        if empty("apiGroups") {
+            let why = "resource rules must supply at least one api group";
+            causes.push(Cause::required(format!("rules[{index}].apiGroups"), why));
+        }
+        if empty("resources") {
+            let why = "resource rules must supply at least one resource";
+            causes.push(Cause::required(format!("rules[{index}].resources"), why));
         }
     }
 }

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -41,7 +43,7 @@ fn pods_are_judged_field_by_field() {
         ),
         (
             json!({"containers": [{"name": "a", "image": "i"}], "restartPolicy": "Sometimes"}),
-            "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"Never\", \"OnFailure\"",
+            "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",
         ),
         (
             json!({"containers": [{"name": "a", "image": "i", "volumeMounts": [{"name": "v", "mountPath": "/x"}]}]}),
@@ -64,7 +66,6 @@ fn pods_are_judged_field_by_field() {
 fn workloads_are_judged_field_by_field() {
     let selector = json!({"matchLabels": {"app": "web"}});
     for (spec, words) in [
-        (json!({"template": template()}), "spec.selector: Required value"),
         (
             json!({"template": template(), "selector": {"matchLabels": {"app": "x"}}}),
             "spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: `selector` does not match template `labels`",
@@ -76,6 +77,9 @@ fn workloads_are_judged_field_by_field() {
     ] {
         assert_eq!(wrong(DEPLOYMENTS, json!({"spec": spec})), [words]);
     }
+    // Nothing is selected without a selector, so that the template does not fit it either.
+    let two = wrong(DEPLOYMENTS, json!({"spec": {"template": template()}}));
+    assert_eq!((two.len(), &*two[0]), (2, "spec.selector: Required value"));
     let words = wrong(JOBS, json!({"spec": {"template": template()}}));
     assert_eq!(
         words,
@@ -93,8 +97,7 @@ fn budgets_and_autoscalers_are_judged() {
     assert!(both[0].ends_with("minAvailable and maxUnavailable cannot be both set"));
     let percent = wrong(POD_DISRUPTION_BUDGETS, json!({"spec": {"minAvailable": "many"}}));
     assert!(percent[0].starts_with("spec.minAvailable: Invalid value: \"many\": a valid percent string must be"));
-    let fewer =
-        json!({"spec": {"minReplicas": 3, "maxReplicas": 2, "scaleTargetRef": {"kind": "Deployment", "name": "web"}}});
+    let fewer = json!({"spec": {"minReplicas": 3, "maxReplicas": 2, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}});
     assert_eq!(
         wrong(HORIZONTAL_POD_AUTOSCALERS, fewer),
         ["spec.maxReplicas: Invalid value: 2: must be greater than or equal to `minReplicas`"]

@@ -87,8 +87,15 @@ pub(super) fn deployment(object: &Value, causes: &mut Vec<Cause>) {
             }
         }
         _ => {
-            let known = ["Recreate", "RollingUpdate"];
-            causes.push(Cause::not_supported("spec.strategy.type", &strategy["type"], &known));
+            let message = format!(
+                "Unsupported value: {{\"Type\":{},\"RollingUpdate\":null}}: supported values: \"Recreate\", \"RollingUpdate\"",
+                strategy["type"]
+            );
+            causes.push(Cause {
+                reason: "FieldValueNotSupported",
+                message,
+                field: "spec.strategy".to_owned(),
+            });
         }
     }
     for name in ["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {

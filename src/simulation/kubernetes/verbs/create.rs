@@ -40,6 +40,22 @@ fn put(
     options: &WriteOptions,
     manager: Option<&str>,
 ) -> Result<Value, Refusal> {
+    let before = world.chance().clone();
+    let placed = placed(world, ask, value, options, manager);
+    if options.dry_run || placed.is_err() {
+        // What does not come to be leaves no trace, not even in the dice.
+        *world.chance() = before;
+    }
+    placed
+}
+
+fn placed(
+    world: &mut World,
+    ask: &Ask<'_>,
+    value: Value,
+    options: &WriteOptions,
+    manager: Option<&str>,
+) -> Result<Value, Refusal> {
     let resource = ask.served.resource;
     let id = resource.id;
     let mut object = value;
@@ -50,6 +66,10 @@ fn put(
     let mut object = ask.served.stored(object);
     admission::judge_namespace(world, ask, &object)?;
     defaults::fill(id, &mut object);
+    // What admission adds, nobody owns.
+    if let Some(manager) = manager {
+        strategy::own_created(world, id, &mut object, manager);
+    }
     strategy::prepare_create(world, id, &mut object);
     admission::admit(world, ask, &mut object)?;
     let causes = validation::of_new(world, &ask.served, &object);
@@ -66,10 +86,14 @@ fn put(
     }
     let write = Write {
         part: Part::Main,
-        manager,
+        manager: None,
         dry_run: options.dry_run,
     };
-    world.insert(id, object, write)
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    world.insert(id, object, write).map_err(|refusal| match refusal.reason {
+        "AlreadyExists" => Refusal::already_exists(ask.details(), &name),
+        _ => refusal,
+    })
 }
 
 /// The namespace of the object is that of the path.

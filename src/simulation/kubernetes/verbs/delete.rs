@@ -9,12 +9,16 @@ use crate::simulation::kubernetes::{
     reply::Reply,
     request::dry_run,
     resources::{
-        NAMESPACES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, RESOURCE_QUOTAS, ResourceId, SERVICE_ACCOUNTS,
-        SERVICES, STORAGE_CLASSES,
+        JOBS, NAMESPACES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, RESOURCE_QUOTAS, ResourceId,
+        SERVICE_ACCOUNTS, SERVICES, STORAGE_CLASSES,
     },
     schema,
     world::{DeleteOptions, Key, Propagation, World},
 };
+
+/// What somebody is told who deletes a Job and says nothing of its pods.
+const ORPHANS: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+                       them or set propagationPolicy=Orphan to suppress this warning";
 
 /// Deletes the object that is named.
 pub fn delete(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
@@ -32,22 +36,23 @@ pub fn delete(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         ));
     }
     let deleted = world.delete(&key, &options)?;
+    let mut warnings = Vec::new();
+    if id == JOBS && options.propagation.is_none() {
+        warnings.push(ORPHANS.to_owned());
+    }
     if !deleted.gone || returned(id) {
-        return Ok(outgoing::reply(
-            world,
-            &ask.served,
-            ask.form,
-            ask.include(),
-            200,
-            deleted.object,
-        ));
+        let mut reply = outgoing::reply(world, &ask.served, ask.form, ask.include(), 200, deleted.object);
+        reply.warnings = warnings;
+        return Ok(reply);
     }
     let mut details = json!({"name": ask.name(), "kind": ask.about.plural, "uid": deleted.object["metadata"]["uid"]});
     if !ask.about.group.is_empty() {
         details["group"] = ask.about.group.clone().into();
     }
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
-    Ok(Reply::json(200, &status))
+    let mut reply = Reply::json(200, &status);
+    reply.warnings = warnings;
+    Ok(reply)
 }
 
 /// Resources whose deletion answers with the object even when it is gone.
@@ -148,7 +153,7 @@ pub fn options(value: Value) -> Result<DeleteOptions, Refusal> {
         (None, Some("Foreground")) => Some(Propagation::Foreground),
         (None, Some("Orphan")) => Some(Propagation::Orphan),
         (None, Some(other)) => {
-            let known = ["Background", "Foreground", "Orphan", "nil"];
+            let known = ["Foreground", "Background", "Orphan", "nil"];
             causes.push(Cause::not_supported("propagationPolicy", &other.into(), &known));
             None
         }

@@ -94,13 +94,13 @@ pub fn judge_version(world: &World, version: Option<&str>) -> Result<Option<u64>
             &format!("strconv.ParseUint: parsing \"{version}\": invalid syntax"),
         );
         return Err(Refusal::bad_request(format!(
-            "invalid resource version: {}",
+            "invalid resource version: resourceVersion: {}",
             cause.message
         )));
     };
     let current = world.revision();
     if number > current {
-        let words = format!("Too large resource version: {number}, current: {current}");
+        let words = format!("Timeout: Too large resource version: {number}, current: {current}");
         let mut refusal = Refusal::new(504, "Timeout", words);
         refusal.retry_after = Some(1);
         refusal.details = Some(json!({"retryAfterSeconds": 1,
@@ -219,7 +219,9 @@ fn write_token(revision: u64, place: &(String, String)) -> String {
 }
 
 fn read_token(token: &str) -> Result<(u64, (String, String)), Refusal> {
-    let broken = || Refusal::bad_request("continue key is not valid: illegal base64 data at input byte 0");
+    let broken = || {
+        Refusal::bad_request("invalid continue token: continue key is not valid: illegal base64 data at input byte 0")
+    };
     let bytes: Option<Vec<u8>> = (0..token.len())
         .step_by(2)
         .map(|at| u8::from_str_radix(token.get(at..at + 2)?, 16).ok())

@@ -6,7 +6,7 @@ use super::{Ask, create, update};
 use crate::simulation::kubernetes::{
     accept, defaults, json as documents, outgoing,
     ownership::{self, ApplyError, Identity},
-    patch::{self, Operation, StrategicError},
+    patch::{self, Operation, StrategicError, go_map},
     refusal::{About, Cause, Refusal},
     reply::Reply,
     request::{FieldValidation, WriteOptions},
@@ -28,6 +28,12 @@ pub fn patch(world: &mut World, ask: &Ask<'_>, part: Part) -> Result<Reply, Refu
     let custom = ask.served.resource.custom.is_some();
     let known = [JSON, MERGE, STRATEGIC, APPLY];
     if !known.contains(&&*kind) || (custom && kind == STRATEGIC) {
+        if !custom {
+            return Err(Refusal {
+                details: Some(json!({})),
+                ..Refusal::new(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+            });
+        }
         let known: Vec<&str> = known.into_iter().filter(|kind| !custom || *kind != STRATEGIC).collect();
         return Err(accept::unsupported(&known.join(", ")));
     }
@@ -57,14 +63,23 @@ fn kind_of(ask: &Ask<'_>) -> Option<&'static Type> {
 /// Decodes what a patch has made.
 fn decoded(ask: &Ask<'_>, patched: Value, kind: &str, options: &WriteOptions) -> Result<(Value, Vec<String>), Refusal> {
     let shown = match kind {
-        STRATEGIC => String::from_utf8_lossy(&ask.call.body).into_owned(),
+        STRATEGIC => documents::parse(&ask.call.body).map_or_else(|error| error, |(patch, _)| go_map(&patch)),
         _ => patched.to_string(),
     };
     let refuse = |why: &str| {
         let cause = Cause::invalid("patch", &shown.clone().into(), why);
         Refusal::invalid(About::new("", ""), "", &[cause])
     };
-    let decoded = ask.served.decode(patched).map_err(|why| refuse(&why))?;
+    let decoded = ask
+        .served
+        .decode(patched)
+        .map_err(|why| match why.rsplit_once(" of type ") {
+            // What is not decoded from text but converted has its own words for it.
+            Some((_, wanted)) if kind == STRATEGIC && wanted.starts_with("int") => {
+                refuse(&format!("unrecognized type: {wanted}"))
+            }
+            _ => refuse(&why),
+        })?;
     match options.validation {
         FieldValidation::Strict if !decoded.strict.is_empty() => {
             Err(refuse(&format!("strict decoding error: {}", decoded.strict.join(", "))))
@@ -115,16 +130,23 @@ pub fn patched(kind: &str, current: &Value, body: &[u8], types: Option<&Type>) -
         MERGE => {
             let document = document.map_err(|error| Refusal::bad_request(format!("error decoding patch: {error}")))?;
             if !document.is_object() {
-                return Err(Refusal::bad_request(
-                    "error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}",
-                ));
+                let kind = documents::kind(&document);
+                return Err(Refusal::bad_request(format!(
+                    "error decoding patch: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+                )));
             }
             let mut patched = current.clone();
             patch::merge(&mut patched, &document);
             Ok(patched)
         }
         _ => {
-            let document = document.map_err(|error| Refusal::bad_request(error.to_string()))?;
+            let document = document.map_err(Refusal::bad_request)?;
+            if !document.is_object() {
+                let kind = documents::kind(&document);
+                return Err(Refusal::bad_request(format!(
+                    "json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+                )));
+            }
             patch::apply_strategic(current, &document, types).map_err(|error| match error {
                 StrategicError::Form(words) => Refusal::bad_request(words),
                 StrategicError::Content(_) => unprocessable(),
@@ -145,24 +167,27 @@ fn apply(
     let (config, twice) = documents::parse(&ask.call.body)
         .map_err(|error| Refusal::bad_request(format!("error decoding YAML: {error}")))?;
     let api_version = ask.served.api_version();
-    let given = config["apiVersion"].as_str().unwrap_or_default();
-    if given != api_version || config["kind"].as_str().unwrap_or_default().is_empty() {
-        return Err(Refusal::bad_request(if given.is_empty() || given == api_version {
-            format!("Object 'Kind' is missing in '{config}'")
-        } else {
-            format!(
-                "Incorrect version specified in apply patch. Specified patch version: {given}, expected: {api_version}"
-            )
-        }));
+    let given = config["apiVersion"].as_str().unwrap_or_default().to_owned();
+    let kind = config["kind"].as_str().unwrap_or_default().to_owned();
+    if given != api_version || kind != ask.served.resource.kind {
+        return Err(Refusal::bad_request(format!(
+            "invalid object type: {given}, Kind={kind}"
+        )));
     }
     if !config["metadata"]["managedFields"].is_null() {
         return Err(Refusal::bad_request("metadata.managedFields must be nil"));
     }
+    let named = format!(
+        "{}/{}; {api_version}, Kind={kind}",
+        config["metadata"]["namespace"].as_str().unwrap_or_default(),
+        config["metadata"]["name"].as_str().unwrap_or_default()
+    );
     let decoded = ask.served.decode(config).map_err(|why| {
+        let words = typed(&why).unwrap_or(why);
         Refusal::new(
             500,
             "",
-            format!("failed to create typed patch object ({}): {why}", ask.name()),
+            format!("failed to create typed patch object ({named}): {words}"),
         )
     })?;
     // What the types do not know cannot be owned: an apply with it fails whatever the validation.
@@ -175,8 +200,7 @@ fn apply(
                 format!(".{field}: field not declared in schema")
             })
             .collect();
-        let name = format!("{}/{}; {}", ask.namespace(), ask.name(), qualified(ask));
-        let words = format!("failed to create typed patch object ({name}): {}", unknown.join("\n"));
+        let words = format!("failed to create typed patch object ({named}): {}", unknown.join("\n"));
         return Err(Refusal::new(500, "", words));
     }
     if options.validation == FieldValidation::Strict && !twice.is_empty() {
@@ -251,8 +275,15 @@ fn apply(
     ))
 }
 
-fn qualified(ask: &Ask<'_>) -> String {
-    format!("{}, Kind={}", ask.served.api_version(), ask.served.resource.kind)
+/// A mismatch in the words of typed values, where they are known.
+fn typed(why: &str) -> Option<String> {
+    let rest = why.strip_prefix("json: cannot unmarshal ")?;
+    let (found, rest) = rest.split_once(" into Go struct field ")?;
+    let (field, wanted) = rest.split_once(" of type ")?;
+    let (_, path) = field.split_once('.')?;
+    wanted
+        .starts_with("int")
+        .then(|| format!(".{path}: expected numeric (int or float), got {found}"))
 }
 
 fn conflicted(conflicts: &[ownership::Conflict]) -> Refusal {

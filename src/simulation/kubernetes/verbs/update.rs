@@ -14,7 +14,7 @@ use crate::simulation::kubernetes::{
     },
     strategy::{self, Part},
     validation,
-    world::{Key, World, Write},
+    world::{Key, Object, World, Write},
 };
 
 /// Puts the object in the body.
@@ -23,9 +23,10 @@ pub fn update(world: &mut World, ask: &Ask<'_>, part: Part) -> Result<Reply, Ref
     let (value, warnings) = ask.served.read(ask.call, options.validation)?;
     let named = value["metadata"]["name"].as_str().unwrap_or_default();
     if named.is_empty() {
-        return Err(Refusal::bad_request(
-            "the name of the object (based on URL) was undeterminable: name must be provided",
-        ));
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            ask.name()
+        )));
     }
     if named != ask.name() {
         return Err(Refusal::bad_request(format!(
@@ -105,12 +106,12 @@ pub fn put(
         new["metadata"] = json!({});
     }
     let uid = new["metadata"]["uid"].as_str().unwrap_or_default();
-    if !uid.is_empty() && uid != &**live.uid() {
-        let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            live.uid()
-        );
-        return Err(Refusal::conflict(ask.details(), ask.name(), &why));
+    if options.judges_uid && !uid.is_empty() && uid != &**live.uid() {
+        return Err(Refusal::conflict(
+            ask.details(),
+            ask.name(),
+            &storage_error(ask, uid, &live),
+        ));
     }
     let version = new["metadata"]["resourceVersion"]
         .as_str()
@@ -127,10 +128,21 @@ pub fn put(
             Ok(version) if version == live.revision() => {}
             Ok(_) => return Err(Refusal::conflict(ask.details(), ask.name(), MODIFIED)),
             Err(_) => {
-                let words = format!("invalid resource version \"{version}\"");
-                return Err(Refusal::bad_request(words));
+                let words = format!("strconv.ParseUint: parsing \"{version}\": invalid syntax");
+                return Err(Refusal::new(500, "", words));
             }
         }
+    }
+    if part == Part::Whole {
+        // Only the finalizers of the namespace's own are meant.
+        let wanted = new["spec"]["finalizers"].clone();
+        new = old.clone();
+        let wanted = if wanted.as_array().is_none_or(Vec::is_empty) {
+            json!(null)
+        } else {
+            wanted
+        };
+        strategy::set_or_remove(&mut new["spec"], "finalizers", &wanted);
     }
     defaults::fill(resource.id, &mut new);
     let given = new["metadata"].clone();
@@ -146,6 +158,25 @@ pub fn put(
         dry_run: options.dry_run,
     };
     Ok(world.replace(&key, old, new, write)?.0)
+}
+
+/// What a write is told that means another object.
+pub fn storage_error(ask: &Ask<'_>, uid: &str, live: &Object) -> String {
+    let resource = ask.served.resource;
+    let mut key = "/registry/".to_owned();
+    if resource.custom.is_some() {
+        key.push_str(&format!("{}/", resource.group));
+    }
+    key.push_str(&format!("{}/", resource.plural));
+    if resource.namespaced {
+        key.push_str(&format!("{}/", ask.namespace()));
+    }
+    key.push_str(ask.name());
+    format!(
+        "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: \
+         UID in precondition: {uid}, UID in object meta: {}",
+        live.uid()
+    )
 }
 
 /// What a write that comes too late is told.

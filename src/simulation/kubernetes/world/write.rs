@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Chance, Key, Object, World};
 use crate::simulation::kubernetes::{
+    admission, defaults, definitions,
     refusal::Refusal,
-    resources::{CONFIGMAPS, NAMESPACES, ResourceId, SERVICE_ACCOUNTS},
+    resources::{CONFIGMAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, ResourceId, SERVICE_ACCOUNTS},
     strategy::{self, Part},
 };
 
@@ -37,6 +38,7 @@ impl World {
         };
         let mut object = object;
         strategy::prepare_create(self, resource, &mut object);
+        admission::furnish(self, resource, &mut object);
         let created = self.insert(resource, object, write)?;
         let key = self.key_of(resource, &created);
         Ok(Arc::clone(self.get(&key).expect("it was created just now")))
@@ -86,6 +88,7 @@ impl World {
         let old = live.value();
         let mut new = old.clone();
         change(&mut new);
+        defaults::fill(key.resource, &mut new);
         strategy::prepare_update(self, key.resource, &old, &mut new, part);
         let write = Write {
             part,
@@ -146,6 +149,9 @@ impl World {
         if resource == NAMESPACES {
             self.furnish(&name);
         }
+        if resource == CUSTOM_RESOURCE_DEFINITIONS {
+            self.establish(&name);
+        }
         Ok(())
     }
 
@@ -181,6 +187,16 @@ impl World {
             metadata["namespace"].as_str().unwrap_or_default(),
             metadata["name"].as_str().unwrap_or_default(),
         )
+    }
+
+    /// Accepts the names of a definition. The real one takes a moment for it.
+    fn establish(&mut self, name: &str) {
+        let key = Key::new(CUSTOM_RESOURCE_DEFINITIONS, "", name);
+        let now = super::stamp(self.now);
+        // It was created just now.
+        let _ = self.update_status(&key, "kube-apiserver", |definition| {
+            definition["status"] = definitions::established(definition, &now);
+        });
     }
 
     /// What controllers put into every namespace, and without which no pod is admitted.
