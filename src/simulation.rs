@@ -1,7 +1,10 @@
-//! Doubles of the services that stand around a healer, each speaking its own protocol over loopback HTTP. They know
-//! nothing of us, take their time from whoever starts them, and are never kinder than what they stand for.
+//! The outside world in memory: what selfhealer speaks to, for tests, for `make run` and for the replay of a story.
+//!
+//! Each part speaks its own protocol on the wire and knows nothing of us. Time comes from whoever starts it, or stands until
+//! it is moved. Nothing here is kinder than the real thing: what that refuses, this refuses in the same words.
 
 pub mod faults;
+pub mod kubernetes;
 pub mod serve;
 pub mod slack;
 pub mod teams;

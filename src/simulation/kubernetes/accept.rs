@@ -1,0 +1,102 @@
+//! In which form a client wants its answer, and in which form it sends what it says.
+
+use http::{HeaderMap, header};
+
+use super::refusal::Refusal;
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The object or list itself.
+    Whole,
+    /// A table for people.
+    Table,
+    /// Metadata only.
+    Metadata,
+}
+
+const TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+
+/// Reads `Accept`. The first form that can be made wins; protobuf never can here.
+pub fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
+    let accept = headers.get_all(header::ACCEPT).iter();
+    let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
+    let accept = accept.join(",");
+    if accept.trim().is_empty() {
+        return Ok(Form::Whole);
+    }
+    let mut clauses: Vec<(f32, &str)> = accept
+        .split(',')
+        .map(|clause| {
+            (
+                parameter(clause, "q").and_then(|q| q.parse().ok()).unwrap_or(1.0),
+                clause,
+            )
+        })
+        .collect();
+    clauses.sort_by(|left, right| right.0.total_cmp(&left.0));
+    let mut converting = accept.contains("application/vnd.kubernetes.protobuf");
+    for (_, clause) in clauses {
+        let kind = clause.split(';').next().unwrap_or_default().trim();
+        if !matches!(kind, "application/json" | "application/*" | "*/*" | "application/yaml") {
+            continue;
+        }
+        let Some(wanted) = parameter(clause, "as") else {
+            return Ok(Form::Whole);
+        };
+        let versioned =
+            parameter(clause, "g") == Some("meta.k8s.io") && matches!(parameter(clause, "v"), Some("v1" | "v1beta1"));
+        match wanted {
+            "Table" if versioned => return Ok(Form::Table),
+            "PartialObjectMetadata" | "PartialObjectMetadataList" if versioned => return Ok(Form::Metadata),
+            _ => converting = true,
+        }
+    }
+    if converting {
+        return Err(Refusal::new(
+            406,
+            "NotAcceptable",
+            format!("only the following media types are accepted: {TYPES}"),
+        ));
+    }
+    Err(Refusal {
+        details: Some(serde_json::json!({})),
+        ..Refusal::new(
+            406,
+            "NotAcceptable",
+            format!("406: Not Acceptable\n\nAvailable representations: {TYPES}"),
+        )
+    })
+}
+
+/// Whether the body is JSON, or YAML, which JSON is too.
+pub fn judge_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    match content_type(headers) {
+        "" | "application/json" | "application/yaml" => Ok(()),
+        _ => Err(unsupported(TYPES)),
+    }
+}
+
+/// The type of the body, without parameters.
+pub fn content_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE);
+    let value = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+/// 415.
+pub fn unsupported(accepted: &str) -> Refusal {
+    Refusal::new(
+        415,
+        "UnsupportedMediaType",
+        format!("the body of the request was in an unknown format - accepted media types include: {accepted}"),
+    )
+}
+
+/// A parameter of a media type.
+pub fn parameter<'a>(clause: &'a str, name: &str) -> Option<&'a str> {
+    clause.split(';').skip(1).find_map(|part| {
+        let (other, value) = part.trim().split_once('=')?;
+        (other == name).then_some(value)
+    })
+}

@@ -1,0 +1,280 @@
+//! What the API server fills in: the defaults of the types, and what its admission adds to every pod.
+
+mod pod;
+#[cfg(test)]
+mod tests;
+mod workloads;
+
+pub use pod::{admit_pod, pod_spec, qos};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    resources::{
+        CLUSTER_ROLE_BINDINGS, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, DAEMON_SETS, DEPLOYMENTS, EVENTS,
+        HORIZONTAL_POD_AUTOSCALERS, JOBS, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, POD_DISRUPTION_BUDGETS,
+        PODS, PRIORITY_CLASSES, REPLICA_SETS, REPLICATION_CONTROLLERS, ROLE_BINDINGS, ResourceId, SECRETS, SERVICES,
+        STATEFUL_SETS, STORAGE_CLASSES,
+    },
+    schema,
+};
+
+/// The field of an object, made if it is not there.
+pub(super) fn fields<'a>(object: &'a mut Value, name: &str) -> &'a mut Map<String, Value> {
+    if !object[name].is_object() {
+        object[name] = json!({});
+    }
+    object[name].as_object_mut().expect("it was made an object just now")
+}
+
+/// Sets a field that is not there.
+pub(super) fn default(object: &mut Map<String, Value>, name: &str, value: Value) {
+    if object.get(name).is_none_or(Value::is_null) {
+        object.insert(name.to_owned(), value);
+    }
+}
+
+/// Fills in the defaults of an object's type. Done twice it does nothing more.
+pub fn fill(resource: ResourceId, object: &mut Value) {
+    match resource {
+        PODS => pod::pod(object),
+        DEPLOYMENTS => workloads::deployment(object),
+        REPLICA_SETS => workloads::replica_set(object),
+        REPLICATION_CONTROLLERS => workloads::replication_controller(object),
+        STATEFUL_SETS => workloads::stateful_set(object),
+        DAEMON_SETS => workloads::daemon_set(object),
+        JOBS => {
+            workloads::job(fields(object, "spec"));
+            let labels = object["spec"]["template"]["metadata"]["labels"].clone();
+            if labels.is_object() {
+                default(fields(object, "metadata"), "labels", labels);
+            }
+            fields(object, "status");
+        }
+        CRON_JOBS => workloads::cron_job(object),
+        HORIZONTAL_POD_AUTOSCALERS => {
+            workloads::autoscaler(fields(object, "spec"));
+            default(fields(object, "status"), "desiredReplicas", 0.into());
+        }
+        POD_DISRUPTION_BUDGETS => {
+            fields(object, "spec");
+            let status = fields(object, "status");
+            for name in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
+                default(status, name, 0.into());
+            }
+        }
+        SERVICES => service(object),
+        SECRETS => secret(object),
+        PERSISTENT_VOLUME_CLAIMS => {
+            default(fields(object, "spec"), "volumeMode", "Filesystem".into());
+            default(fields(object, "status"), "phase", "Pending".into());
+        }
+        PERSISTENT_VOLUMES => {
+            let spec = fields(object, "spec");
+            default(spec, "persistentVolumeReclaimPolicy", "Retain".into());
+            default(spec, "volumeMode", "Filesystem".into());
+            default(fields(object, "status"), "phase", "Pending".into());
+        }
+        NODES => node(object),
+        STORAGE_CLASSES => {
+            if let Some(object) = object.as_object_mut() {
+                default(object, "reclaimPolicy", "Delete".into());
+                default(object, "volumeBindingMode", "Immediate".into());
+            }
+        }
+        PRIORITY_CLASSES => {
+            if let Some(object) = object.as_object_mut() {
+                default(object, "preemptionPolicy", "PreemptLowerPriority".into());
+                default(object, "value", 0.into());
+            }
+        }
+        CLUSTER_ROLE_BINDINGS | ROLE_BINDINGS => binding(object),
+        // What is null in a schema means something.
+        CUSTOM_RESOURCE_DEFINITIONS => return definition(object),
+        _ => {}
+    }
+    if resource.is_built_in() {
+        drop_nulls(object);
+        zeroes(resource, object);
+    }
+}
+
+/// What Go writes even when it is nothing: moments that have not come, and a few structs.
+fn zeroes(resource: ResourceId, object: &mut Value) {
+    let status = object.get_mut("status");
+    let each = |status: Option<&mut Value>, list: &str, add: &[(&str, Value)]| {
+        let items = status
+            .and_then(|status| status.get_mut(list))
+            .and_then(Value::as_array_mut);
+        for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
+            for (name, value) in add {
+                item.entry(*name).or_insert_with(|| value.clone());
+            }
+        }
+    };
+    let never = || Value::Null;
+    match resource {
+        PODS => {
+            let Some(status) = status else { return };
+            let moments = [("lastProbeTime", never()), ("lastTransitionTime", never())];
+            each(Some(status), "conditions", &moments);
+            let states = [("state", json!({})), ("lastState", json!({}))];
+            for list in [
+                "containerStatuses",
+                "initContainerStatuses",
+                "ephemeralContainerStatuses",
+            ] {
+                each(Some(status), list, &states);
+            }
+        }
+        NODES => {
+            let Some(status) = status else { return };
+            each(
+                Some(status),
+                "conditions",
+                &[("lastHeartbeatTime", never()), ("lastTransitionTime", never())],
+            );
+            let capacity = status["capacity"].clone();
+            if let Some(status) = status.as_object_mut().filter(|_| capacity.is_object()) {
+                default(status, "allocatable", capacity);
+            }
+        }
+        DEPLOYMENTS => each(
+            status,
+            "conditions",
+            &[("lastUpdateTime", never()), ("lastTransitionTime", never())],
+        ),
+        REPLICA_SETS | REPLICATION_CONTROLLERS | STATEFUL_SETS | DAEMON_SETS | HORIZONTAL_POD_AUTOSCALERS => {
+            let metrics = resource == HORIZONTAL_POD_AUTOSCALERS;
+            let Some(status) = status else { return };
+            each(Some(status), "conditions", &[("lastTransitionTime", never())]);
+            if let Some(status) = status.as_object_mut().filter(|_| metrics) {
+                status.entry("currentMetrics").or_insert(Value::Null);
+            }
+        }
+        JOBS => each(
+            status,
+            "conditions",
+            &[("lastProbeTime", never()), ("lastTransitionTime", never())],
+        ),
+        EVENTS => {
+            if let Some(object) = object.as_object_mut() {
+                for name in ["firstTimestamp", "lastTimestamp", "eventTime"] {
+                    object.entry(name).or_insert(Value::Null);
+                }
+                object.entry("source").or_insert_with(|| json!({}));
+                for name in ["reportingComponent", "reportingInstance"] {
+                    object.entry(name).or_insert_with(|| "".into());
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A field that is null is none.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+fn binding(object: &mut Value) {
+    default(
+        fields(object, "roleRef"),
+        "apiGroup",
+        "rbac.authorization.k8s.io".into(),
+    );
+    for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+        let named = subject["kind"] == "User" || subject["kind"] == "Group";
+        if let Some(subject) = subject.as_object_mut().filter(|_| named) {
+            default(subject, "apiGroup", "rbac.authorization.k8s.io".into());
+        }
+    }
+}
+
+fn service(object: &mut Value) {
+    let spec = fields(object, "spec");
+    default(spec, "type", "ClusterIP".into());
+    default(spec, "sessionAffinity", "None".into());
+    if spec["type"] != "ExternalName" {
+        default(spec, "internalTrafficPolicy", "Cluster".into());
+        default(spec, "ipFamilies", json!(["IPv4"]));
+        default(spec, "ipFamilyPolicy", "SingleStack".into());
+    }
+    for port in spec
+        .get_mut("ports")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        let number = port["port"].clone();
+        if let Some(port) = port.as_object_mut() {
+            default(port, "protocol", "TCP".into());
+            default(port, "targetPort", number);
+        }
+    }
+    default(fields(object, "status"), "loadBalancer", json!({}));
+}
+
+fn secret(object: &mut Value) {
+    let text = object["stringData"].take();
+    for (name, value) in text.as_object().into_iter().flatten() {
+        let bytes = value.as_str().unwrap_or_default().as_bytes();
+        fields(object, "data").insert(name.clone(), base64(bytes).into());
+    }
+    if let Some(object) = object.as_object_mut() {
+        object.remove("stringData");
+        default(object, "type", "Opaque".into());
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let number = chunk
+            .iter()
+            .chain([0, 0].iter())
+            .take(3)
+            .fold(0u32, |number, byte| (number << 8) | u32::from(*byte));
+        for place in 0..4 {
+            if place <= chunk.len() {
+                let at = (number >> (18 - 6 * place)) & 63;
+                text.push(char::from(LETTERS[at as usize]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
+fn node(object: &mut Value) {
+    fields(object, "spec");
+    let status = fields(object, "status");
+    default(status, "daemonEndpoints", json!({"kubeletEndpoint": {"Port": 0}}));
+    let info = schema::find("NodeSystemInfo").expect("nodes have system info");
+    let mut empty = Map::new();
+    for (name, field) in &info.fields {
+        if field.required {
+            empty.insert(name.clone(), "".into());
+        }
+    }
+    default(status, "nodeInfo", Value::Object(empty));
+}
+
+fn definition(object: &mut Value) {
+    let spec = fields(object, "spec");
+    default(spec, "conversion", json!({"strategy": "None"}));
+    let kind = spec["names"]["kind"].as_str().unwrap_or_default().to_owned();
+    if let Some(names) = spec.get_mut("names").and_then(Value::as_object_mut) {
+        default(names, "singular", kind.to_lowercase().into());
+        default(names, "listKind", format!("{kind}List").into());
+    }
+}

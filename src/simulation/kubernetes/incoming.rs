@@ -1,0 +1,172 @@
+//! From a body to an object as it is stored: decoded by its type, in the stored version, with what was wrong with it.
+
+use serde_json::Value;
+
+use super::{
+    accept, conversion, json,
+    refusal::Refusal,
+    request::{Call, FieldValidation},
+    resources::{Conversion, Resource, api_version},
+    schema::{self, Decoded, View},
+};
+
+/// How a resource is served at one place.
+#[derive(Clone, Copy)]
+pub struct Served<'a> {
+    /// The resource.
+    pub resource: &'a Resource,
+    /// The version.
+    pub version: &'a str,
+    /// The group, which is not the resource's own for Events.
+    pub group: &'a str,
+    /// How it is converted.
+    pub conversion: Conversion,
+}
+
+impl Served<'_> {
+    /// Its `apiVersion`.
+    pub fn api_version(&self) -> String {
+        api_version(self.group, self.version)
+    }
+
+    /// The schema of a custom resource.
+    pub fn custom_schema(&self) -> Option<&Value> {
+        self.resource.custom.as_ref()?.schemas.get(self.version)
+    }
+
+    /// What is known about its fields.
+    pub fn view(&self) -> View<'_> {
+        if self.resource.custom.is_some() {
+            return View::Custom(self.custom_schema());
+        }
+        schema::of_kind(&self.api_version(), &self.resource.kind).map_or(View::Unknown, View::Type)
+    }
+
+    /// Drops what the type does not know; the error is in the words of the decoder.
+    pub fn decode(&self, value: Value) -> Result<Decoded, String> {
+        if self.resource.custom.is_some() {
+            return schema::decode_custom(value, self.custom_schema());
+        }
+        match schema::of_kind(&self.api_version(), &self.resource.kind) {
+            Some(kind) => schema::decode(value, kind),
+            None => Ok(Decoded {
+                value,
+                strict: Vec::new(),
+            }),
+        }
+    }
+
+    /// As it is stored.
+    pub fn stored(&self, mut value: Value) -> Value {
+        conversion::to_stored(&mut value, self.conversion, &self.resource.api_version());
+        value["kind"] = self.resource.kind.clone().into();
+        value
+    }
+
+    /// As it is served.
+    pub fn serve(&self, mut value: Value) -> Value {
+        conversion::to_served(&mut value, self.conversion, &self.api_version());
+        value
+    }
+
+    /// Reads the body of a create or update: an object as served, and warnings.
+    pub fn read(&self, call: &Call, validation: FieldValidation) -> Result<(Value, Vec<String>), Refusal> {
+        accept::judge_content_type(&call.headers)?;
+        let kind = &self.resource.kind;
+        let unrecognized = |why: String| {
+            Refusal::bad_request(format!(
+                "the object provided is unrecognized (must be of type {kind}): {why} ({})",
+                summary(&call.body)
+            ))
+        };
+        let (mut value, twice) = json::parse(&call.body)
+            .map_err(|error| unrecognized(format!("couldn't get version/kind; json parse error: {error}")))?;
+        if !value.is_object() {
+            let wanted = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \
+                          \"json:\\\"kind,omitempty\\\"\" }";
+            return Err(unrecognized(format!(
+                "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type {wanted}",
+                json::kind(&value)
+            )));
+        }
+        let expected = self.api_version();
+        let given = value["apiVersion"].as_str().unwrap_or_default().to_owned();
+        let named = value["kind"].as_str().unwrap_or_default().to_owned();
+        if self.resource.custom.is_some() && named.is_empty() {
+            return Err(unrecognized(format!(
+                "Object 'Kind' is missing in '{}'",
+                String::from_utf8_lossy(&call.body)
+            )));
+        }
+        let version = given.rsplit('/').next().unwrap_or_default();
+        let as_kind = if named.is_empty() { kind } else { &named };
+        let as_version = if given.is_empty() { &expected } else { &given };
+        if schema::of_kind(as_version, as_kind).is_none() && self.resource.custom.is_none() {
+            return Err(Refusal::bad_request(format!(
+                "{as_kind} in version \"{version}\" cannot be handled as a {kind}: no kind \"{as_kind}\" is registered for \
+                 version \"{as_version}\" in scheme \"pkg/runtime/scheme.go:111\""
+            )));
+        }
+        if as_kind != kind {
+            let group = self
+                .group
+                .split('.')
+                .next()
+                .filter(|group| !group.is_empty())
+                .unwrap_or("core");
+            return Err(Refusal::bad_request(format!(
+                "{as_kind} in version \"{version}\" cannot be handled as a {kind}: converting ({version}.{as_kind}) to \
+                 ({group}.{kind}): unknown conversion"
+            )));
+        }
+        if *as_version != expected {
+            return Err(Refusal::bad_request(format!(
+                "the API version in the data ({given}) does not match the expected API version ({expected})"
+            )));
+        }
+        let handled = |why: String| {
+            Refusal::bad_request(format!(
+                "{kind} in version \"{}\" cannot be handled as a {kind}: {why}",
+                self.version
+            ))
+        };
+        value["apiVersion"] = expected.clone().into();
+        value["kind"] = kind.clone().into();
+        let decoded = self.decode(value).map_err(handled)?;
+        let mut strict = twice;
+        strict.extend(decoded.strict);
+        let warnings = match validation {
+            FieldValidation::Strict if !strict.is_empty() => {
+                return Err(handled(format!("strict decoding error: {}", strict.join(", "))));
+            }
+            FieldValidation::Warn => strict,
+            _ => Vec::new(),
+        };
+        Ok((decoded.value, warnings))
+    }
+}
+
+/// The beginning of a body, for the one who sent it.
+pub fn summary(body: &[u8]) -> String {
+    const LONGEST: usize = 30;
+    match body.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => {
+            let text = String::from_utf8_lossy(body);
+            if text.len() > LONGEST {
+                let cut: String = text.chars().take(LONGEST).collect();
+                format!("{cut} ...")
+            } else {
+                text.into_owned()
+            }
+        }
+        Some(_) => {
+            let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+            if body.len() > LONGEST {
+                format!("{} ...", hex(&body[..LONGEST]))
+            } else {
+                hex(body)
+            }
+        }
+    }
+}

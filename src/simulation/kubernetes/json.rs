@@ -1,0 +1,139 @@
+//! JSON as the API server reads it: a field that is there twice is reported.
+
+use std::{cell::RefCell, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// A document, and the fields that it has twice: `duplicate field "spec.replicas"`.
+///
+/// The error is in the words of Go's decoder.
+pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<String>), String> {
+    read(bytes).map_err(|error| words(bytes, &error))
+}
+
+/// What a value is, as Go calls it.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// A syntax error as Go's decoder would put it.
+fn words(bytes: &[u8], error: &serde_json::Error) -> String {
+    if error.is_eof() || bytes.is_empty() {
+        return "unexpected end of JSON input".to_owned();
+    }
+    let lines = bytes.split(|byte| *byte == b'\n');
+    let line = lines.clone().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    let found = line
+        .get(error.column().saturating_sub(1))
+        .map_or(' ', |byte| char::from(*byte));
+    let text = error.to_string();
+    let place = [
+        ("key must be a string", "looking for beginning of object key string"),
+        ("expected `:`", "after object key"),
+        ("expected `,` or `}`", "after object key:value pair"),
+        ("expected `,` or `]`", "after array element"),
+        ("trailing characters", "after top-level value"),
+    ]
+    .into_iter()
+    .find(|(ours, _)| text.contains(ours))
+    .map_or("looking for beginning of value", |(_, theirs)| theirs);
+    format!("invalid character '{found}' {place}")
+}
+
+fn read(bytes: &[u8]) -> Result<(Value, Vec<String>), serde_json::Error> {
+    let twice = RefCell::new(Vec::new());
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Seed {
+        path: String::new(),
+        twice: &twice,
+    }
+    .deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok((value, twice.into_inner()))
+}
+
+struct Seed<'a> {
+    path: String,
+    twice: &'a RefCell<Vec<String>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("not a number"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Seed {
+            path: format!("{}[{}]", self.path, list.len()),
+            twice: self.twice,
+        })? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            let path = if self.path.is_empty() {
+                name.clone()
+            } else {
+                format!("{}.{name}", self.path)
+            };
+            if map.contains_key(&name) {
+                self.twice.borrow_mut().push(format!("duplicate field \"{path}\""));
+            }
+            let value = fields.next_value_seed(Seed {
+                path,
+                twice: self.twice,
+            })?;
+            map.insert(name, value);
+        }
+        Ok(Value::Object(map))
+    }
+}

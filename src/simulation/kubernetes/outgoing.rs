@@ -1,0 +1,125 @@
+//! From stored objects to an answer: whole, as metadata, or as a table.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde_json::{Value, json};
+
+use super::{
+    accept::Form,
+    incoming::Served,
+    printing,
+    reply::Reply,
+    resources::Conversion,
+    world::{Object, World},
+};
+
+/// An object in the form that was asked for.
+pub fn object(world: &World, served: &Served<'_>, form: Form, include: &str, value: Value) -> Value {
+    match form {
+        Form::Whole => served.serve(value),
+        Form::Metadata => metadata(&value, "PartialObjectMetadata"),
+        Form::Table => {
+            let rows = vec![printing::row(world, served, include, served.serve(value.clone()))];
+            printing::table(
+                served,
+                rows,
+                &json!({"resourceVersion": value["metadata"]["resourceVersion"]}),
+            )
+        }
+    }
+}
+
+fn metadata(value: &Value, kind: &str) -> Value {
+    json!({"kind": kind, "apiVersion": "meta.k8s.io/v1", "metadata": value["metadata"]})
+}
+
+/// An answer with one object.
+pub fn reply(world: &World, served: &Served<'_>, form: Form, include: &str, code: u16, value: Value) -> Reply {
+    Reply::json(code, &object(world, served, form, include, value))
+}
+
+/// The metadata of a list.
+#[derive(Clone, Debug)]
+pub struct ListMetadata {
+    /// The revision of the whole.
+    pub revision: String,
+    /// Where the next part begins.
+    pub next: Option<String>,
+    /// How many are left.
+    pub remaining: Option<usize>,
+}
+
+impl ListMetadata {
+    fn value(&self) -> Value {
+        let mut value = json!({"resourceVersion": self.revision});
+        if let Some(next) = &self.next {
+            value["continue"] = next.clone().into();
+        }
+        if let Some(remaining) = self.remaining {
+            value["remainingItemCount"] = remaining.into();
+        }
+        value
+    }
+}
+
+/// An answer with a list.
+pub fn list(
+    world: &World,
+    served: &Served<'_>,
+    form: Form,
+    include: &str,
+    items: &[Arc<Object>],
+    list: &ListMetadata,
+) -> Reply {
+    match form {
+        Form::Whole => Reply::bytes(200, "application/json", whole(served, items, list)),
+        Form::Metadata => {
+            let items: Vec<Value> = items
+                .iter()
+                .map(|object| metadata(&object.value(), "PartialObjectMetadata"))
+                .collect();
+            let answer = json!({
+                "kind": "PartialObjectMetadataList",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": list.value(),
+                "items": items,
+            });
+            Reply::json(200, &answer)
+        }
+        Form::Table => {
+            let rows = items
+                .iter()
+                .map(|object| printing::row(world, served, include, served.serve(object.value())))
+                .collect();
+            Reply::json(200, &printing::table(served, rows, &list.value()))
+        }
+    }
+}
+
+/// The stored bytes one after the other; only what is stored otherwise is written anew.
+fn whole(served: &Served<'_>, items: &[Arc<Object>], list: &ListMetadata) -> Bytes {
+    let head = json!({"kind": served.resource.list_kind, "apiVersion": served.api_version(), "metadata": list.value()});
+    let head = head.to_string();
+    let size: usize = items.iter().map(|object| object.bytes().len() + 1).sum();
+    let mut bytes = BytesMut::with_capacity(size + head.len() + 16);
+    bytes.put_slice(&head.as_bytes()[..head.len() - 1]);
+    bytes.put_slice(b",\"items\":[");
+    for (index, object) in items.iter().enumerate() {
+        if index > 0 {
+            bytes.put_u8(b',');
+        }
+        bytes.put(stored_bytes(served, object));
+    }
+    bytes.put_slice(b"]}");
+    bytes.freeze()
+}
+
+/// One object as it is served.
+pub fn stored_bytes(served: &Served<'_>, object: &Object) -> Bytes {
+    if served.conversion == Conversion::None && served.version == served.resource.version {
+        return object.bytes().clone();
+    }
+    let value = served.serve(object.value());
+    serde_json::to_vec(&value).expect("a JSON value can be written").into()
+}

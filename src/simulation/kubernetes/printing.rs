@@ -1,0 +1,61 @@
+//! Tables: what `kubectl get` shows, with the columns of the real one.
+
+mod cells;
+mod columns;
+mod custom;
+mod duration;
+mod path;
+mod pod;
+#[cfg(test)]
+mod tests;
+
+pub use duration::human_duration;
+pub use path::find as json_path;
+
+use serde_json::{Value, json};
+
+use super::{incoming::Served, world::World};
+
+/// A column: name, type, format, priority.
+type Column = (&'static str, &'static str, &'static str, u8);
+
+/// One row: the cells, and of the object as much as was asked for.
+pub fn row(world: &World, served: &Served<'_>, include: &str, object: Value) -> Value {
+    let cells = match &served.resource.custom {
+        Some(_) => custom::cells(world, served, &object),
+        None => cells::cells(world, served, &object),
+    };
+    let mut row = json!({"cells": cells});
+    match include {
+        "None" => {}
+        "Object" => row["object"] = object,
+        _ => {
+            row["object"] = json!({
+                "kind": "PartialObjectMetadata",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": object["metadata"],
+            });
+        }
+    }
+    row
+}
+
+/// A table.
+pub fn table(served: &Served<'_>, rows: Vec<Value>, metadata: &Value) -> Value {
+    let columns: Vec<Value> = match &served.resource.custom {
+        Some(_) => custom::columns(served),
+        None => columns::of(served.resource)
+            .iter()
+            .map(|(name, kind, format, priority)| {
+                json!({"name": name, "type": kind, "format": format, "description": "", "priority": priority})
+            })
+            .collect(),
+    };
+    json!({
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "columnDefinitions": columns,
+        "rows": rows,
+    })
+}

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Writes types.txt from the OpenAPI document of a Kubernetes release: derive.py swagger.json > types.txt
+
+One line a type: its name, a colon, its fields. A field is NAME=TYPE with these marks behind it:
+  !            required
+  %            a map or an object that is owned as a whole (x-kubernetes-map-type: atomic)
+  /set         a list that is a set            /map:a,b   a list keyed by these fields
+  ~merge:key   strategic merge by this key     ~merge     of primitives       ~keys  retainKeys beside it
+Types: s string, i int32, l int64, n number, b boolean, q quantity, x integer or string, t time, u time with microseconds,
+y bytes, o anything; [T] a list, {T} a map, else the name of a type.
+"""
+import json
+import sys
+
+ROOTS = """
+io.k8s.api.core.v1: Pod Node Namespace Event ConfigMap Secret Service Endpoints ServiceAccount PersistentVolume PersistentVolumeClaim
+  ReplicationController ResourceQuota LimitRange Binding
+io.k8s.api.apps.v1: Deployment ReplicaSet StatefulSet DaemonSet ControllerRevision
+io.k8s.api.batch.v1: Job CronJob
+io.k8s.api.autoscaling.v1: HorizontalPodAutoscaler Scale
+io.k8s.api.autoscaling.v2: HorizontalPodAutoscaler
+io.k8s.api.policy.v1: PodDisruptionBudget Eviction
+io.k8s.api.events.v1: Event
+io.k8s.api.coordination.v1: Lease
+io.k8s.api.rbac.v1: ClusterRole ClusterRoleBinding Role RoleBinding
+io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1: CustomResourceDefinition
+io.k8s.api.storage.v1: StorageClass
+io.k8s.api.scheduling.v1: PriorityClass
+io.k8s.api.discovery.v1: EndpointSlice
+io.k8s.api.authorization.v1: SubjectAccessReview LocalSubjectAccessReview SelfSubjectAccessReview SelfSubjectRulesReview
+io.k8s.api.authentication.v1: SelfSubjectReview
+io.k8s.apimachinery.pkg.apis.meta.v1: DeleteOptions ObjectMeta
+"""
+SPECIAL = {
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": "q",
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": "x",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Time": "t",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": "u",
+    "io.k8s.apimachinery.pkg.runtime.RawExtension": "o",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1": "o",
+}
+JSON = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
+PRIMITIVES = {"string": "s", "integer": "i", "number": "n", "boolean": "b", "object": "o"}
+
+
+def short(name):
+    parts = name.split(".")
+    if "apimachinery" in name:
+        return parts[-1]
+    return ".".join([parts[-3], parts[-2], parts[-1]]).replace("core.v1.", "").replace("apiextensions.v1.", "")
+
+
+def main():
+    definitions = json.load(open(sys.argv[1]))["definitions"]
+    wanted, done = [], {}
+    for line in ROOTS.replace("\n  ", " ").strip().splitlines():
+        package, kinds = line.split(": ")
+        wanted += [f"{package}.{kind}" for kind in kinds.split()]
+
+    def kind(schema):
+        if "$ref" in schema:
+            name = schema["$ref"].split("/")[-1]
+            if name in SPECIAL:
+                return SPECIAL[name]
+            definition = definitions[name]
+            if name.startswith(JSON) and "properties" not in definition:
+                return "o"
+            if "properties" not in definition and definition.get("type") != "object":
+                return kind(definition)
+            if name not in done:
+                wanted.append(name)
+            return short(name)
+        if schema.get("type") == "array":
+            return "[" + kind(schema["items"]) + "]"
+        if "additionalProperties" in schema:
+            return "{" + kind(schema["additionalProperties"]) + "}"
+        if schema.get("format") == "int64":
+            return "l"
+        if schema.get("format") == "byte":
+            return "y"
+        if schema.get("format") == "int-or-string":
+            return "x"
+        return PRIMITIVES.get(schema.get("type"), "o")
+
+    while wanted:
+        name = wanted.pop(0)
+        if name in done:
+            continue
+        definition = definitions[name]
+        done[name] = ""
+        fields = []
+        for field, schema in sorted(definition.get("properties", {}).items()):
+            text = f"{field}={kind(schema)}"
+            if field in definition.get("required", []):
+                text += "!"
+            atomic = schema.get("x-kubernetes-map-type") == "atomic"
+            if "$ref" in schema:
+                atomic = atomic or definitions[schema["$ref"].split("/")[-1]].get("x-kubernetes-map-type") == "atomic"
+            text += "%" if atomic else ""
+            listed = schema.get("x-kubernetes-list-type")
+            if listed == "set":
+                text += "/set"
+            elif listed == "map":
+                text += "/map:" + ",".join(schema["x-kubernetes-list-map-keys"])
+            strategy = schema.get("x-kubernetes-patch-strategy", "")
+            if "merge" in strategy:
+                key = schema.get("x-kubernetes-patch-merge-key")
+                text += "~merge" + (f":{key}" if key else "")
+            if "retainKeys" in strategy:
+                text += "~keys"
+            fields.append(text)
+        atomic = "%" if definition.get("x-kubernetes-map-type") == "atomic" else ""
+        done[name] = f"{short(name)}{atomic}: " + " ".join(fields)
+    print("# Derived by derive.py from the OpenAPI document of Kubernetes 1.36.3 (Apache-2.0).")
+    for line in sorted(done.values()):
+        print(line)
+
+
+main()

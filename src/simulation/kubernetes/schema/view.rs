@@ -1,0 +1,132 @@
+//! One look at a place in an object, whether its type is built in, written in a CustomResourceDefinition, or unknown.
+
+use serde_json::{Map, Value};
+
+use super::{Field, ListKind, Shape, Type, find};
+
+/// What is known about a place.
+#[derive(Clone, Copy, Debug)]
+pub enum View<'a> {
+    /// An object of a built-in type.
+    Type(&'a Type),
+    /// A field of one.
+    Field(&'a Field),
+    /// What a list or map holds.
+    Shape(&'a Shape),
+    /// A place in an OpenAPI schema.
+    Schema(&'a Value),
+    /// A custom resource with this schema: its metadata is built in.
+    Custom(Option<&'a Value>),
+    /// Nothing: objects are merged, lists are whole.
+    Unknown,
+}
+
+impl<'a> View<'a> {
+    /// A field, a value of a map, or an item of a list.
+    pub fn child(self, name: &str) -> Self {
+        match self {
+            Self::Type(kind) => kind.fields.get(name).map_or(Self::Unknown, Self::Field),
+            Self::Field(field) => Self::Shape(&field.shape).child(name),
+            Self::Shape(Shape::Type(kind)) => find(kind).map_or(Self::Unknown, Self::Type).child(name),
+            Self::Shape(Shape::List(inner) | Shape::Map(inner)) => Self::Shape(inner),
+            Self::Custom(_) if name == "metadata" => find("ObjectMeta").map_or(Self::Unknown, Self::Type),
+            Self::Custom(Some(schema)) => Self::Schema(schema).child(name),
+            Self::Schema(schema) => {
+                for inner in [&schema["properties"][name], &schema["additionalProperties"]] {
+                    if inner.is_object() {
+                        return Self::Schema(inner);
+                    }
+                }
+                Self::Unknown
+            }
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What a list holds.
+    pub fn item(self) -> Self {
+        match self {
+            Self::Schema(schema) if schema["items"].is_object() => Self::Schema(&schema["items"]),
+            Self::Schema(_) => Self::Unknown,
+            other => other.child(""),
+        }
+    }
+
+    /// Whether the object has a field of this name, in contrast to a key.
+    pub fn declares(self, name: &str) -> bool {
+        match self {
+            Self::Type(kind) => kind.fields.contains_key(name),
+            Self::Field(field) => Self::Shape(&field.shape).declares(name),
+            Self::Shape(Shape::Type(kind)) => find(kind).is_some_and(|kind| kind.fields.contains_key(name)),
+            Self::Custom(schema) => {
+                matches!(name, "metadata" | "apiVersion" | "kind")
+                    || schema.is_some_and(|schema| Self::Schema(schema).declares(name))
+            }
+            Self::Schema(schema) => schema["properties"][name].is_object(),
+            _ => false,
+        }
+    }
+
+    /// Whether Go always writes this field, empty as it may be.
+    pub fn required(self) -> bool {
+        matches!(self, Self::Field(field) if field.required)
+    }
+
+    /// Whether an object or map here is owned as a whole.
+    pub fn atomic(self) -> bool {
+        match self {
+            Self::Type(kind) => kind.atomic,
+            Self::Field(field) => field.atomic || Self::Shape(&field.shape).atomic(),
+            Self::Shape(Shape::Type(kind)) => find(kind).is_some_and(|kind| kind.atomic),
+            Self::Shape(Shape::Any) => true,
+            Self::Schema(schema) => schema["x-kubernetes-map-type"] == "atomic",
+            _ => false,
+        }
+    }
+
+    /// How a list here is owned.
+    pub fn list(self) -> ListKind {
+        match self {
+            Self::Field(field) => field.list.clone(),
+            Self::Schema(schema) => match schema["x-kubernetes-list-type"].as_str() {
+                Some("set") => ListKind::Set,
+                Some("map") => ListKind::Map(
+                    schema["x-kubernetes-list-map-keys"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                        .collect(),
+                ),
+                _ => ListKind::Atomic,
+            },
+            _ => ListKind::Atomic,
+        }
+    }
+}
+
+/// The path element by which server-side apply names an item of a list: `k:{"name":"app"}`, `v:"a"`; none where the list
+/// is owned as a whole.
+pub fn element(kind: &ListKind, item: &Value) -> Option<String> {
+    match kind {
+        ListKind::Atomic => None,
+        ListKind::Set => Some(format!("v:{item}")),
+        ListKind::Map(keys) => {
+            let mut found = Map::new();
+            for key in keys {
+                match item.get(key) {
+                    Some(value) if !value.is_null() => {
+                        found.insert(key.clone(), value.clone());
+                    }
+                    // The one key with a default.
+                    _ if key == "protocol" => {
+                        found.insert(key.clone(), "TCP".into());
+                    }
+                    _ => {}
+                }
+            }
+            Some(format!("k:{}", Value::Object(found)))
+        }
+    }
+}

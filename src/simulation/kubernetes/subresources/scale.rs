@@ -1,0 +1,228 @@
+//! `/scale`: the replicas of whatever has some.
+
+use serde_json::{Value, json};
+
+use crate::simulation::kubernetes::{
+    accept,
+    incoming::Served,
+    printing::json_path,
+    refusal::{About, Cause, Refusal},
+    reply::Reply,
+    request::WriteOptions,
+    resources::{Conversion, REPLICATION_CONTROLLERS, Resource, ResourceId},
+    schema,
+    selectors::{Labels, Operator},
+    strategy::{self, Part},
+    verbs::{
+        Ask,
+        patch::patched,
+        update::{MODIFIED, storage_error},
+    },
+    world::{Key, World, Write},
+};
+
+/// The Scale of an object.
+fn scale_of(ask: &Ask<'_>, object: &Value) -> Value {
+    let (spec, status, selector) = paths(ask);
+    let number = |path: &str| json_path(object, path).first().and_then(|value| value.as_i64());
+    let mut scale = json!({
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {},
+        "spec": {},
+        "status": {"replicas": number(&status).unwrap_or_default()},
+    });
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        let value = &object["metadata"][field];
+        if !value.is_null() {
+            scale["metadata"][field] = value.clone();
+        }
+    }
+    if let Some(replicas) = number(&spec).filter(|replicas| *replicas != 0) {
+        scale["spec"]["replicas"] = replicas.into();
+    }
+    let selector = match selector {
+        Some(path) => json_path(object, &path)
+            .first()
+            .and_then(|value| value.as_str())
+            .unwrap_or_default()
+            .to_owned(),
+        None if ask.served.resource.custom.is_some() => String::new(),
+        None if ask.served.resource.id == REPLICATION_CONTROLLERS => {
+            text_of(&Labels::from_map(&object["spec"]["selector"]))
+        }
+        None => text_of(&Labels::from_object(&object["spec"]["selector"])),
+    };
+    if !selector.is_empty() {
+        scale["status"]["selector"] = selector.into();
+    }
+    scale
+}
+
+fn text_of(labels: &Labels) -> String {
+    let mut requirements = labels.requirements.clone();
+    requirements.sort_by(|left, right| left.key.cmp(&right.key));
+    let parts: Vec<String> = requirements
+        .iter()
+        .map(|requirement| {
+            let (key, values) = (&requirement.key, requirement.values.join(","));
+            match requirement.operator {
+                Operator::In if requirement.values.len() == 1 => format!("{key}={values}"),
+                Operator::In => format!("{key} in ({values})"),
+                Operator::NotIn => format!("{key} notin ({values})"),
+                Operator::Exists => key.clone(),
+                Operator::DoesNotExist => format!("!{key}"),
+                Operator::GreaterThan => format!("{key}>{values}"),
+                Operator::LessThan => format!("{key}<{values}"),
+            }
+        })
+        .collect();
+    parts.join(",")
+}
+
+fn paths(ask: &Ask<'_>) -> (String, String, Option<String>) {
+    let custom = ask.served.resource.custom.as_ref();
+    custom
+        .and_then(|custom| custom.scale.get(ask.served.version).cloned())
+        .unwrap_or_else(|| (".spec.replicas".to_owned(), ".status.replicas".to_owned(), None))
+}
+
+/// Answers with the Scale.
+pub fn get(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
+    let found = world
+        .find(ask.served.resource.id, ask.namespace(), ask.name())
+        .ok_or_else(|| Refusal::not_found(ask.details(), ask.name()))?;
+    Ok(Reply::json(200, &scale_of(ask, &found.value())))
+}
+
+fn scale_resource() -> Resource {
+    Resource {
+        id: ResourceId(u16::MAX),
+        group: "autoscaling".to_owned(),
+        version: "v1".to_owned(),
+        kind: "Scale".to_owned(),
+        list_kind: String::new(),
+        plural: "scales".to_owned(),
+        singular: "scale".to_owned(),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        namespaced: true,
+        verbs: &[],
+        subresources: Vec::new(),
+        served: Vec::new(),
+        custom: None,
+    }
+}
+
+/// Puts or patches the Scale.
+pub fn write(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
+    let patches = ask.about.verb == "patch";
+    let kind = accept::content_type(&ask.call.headers).to_owned();
+    let applies = patches && kind == "application/apply-patch+yaml";
+    let options = WriteOptions::read(
+        ask.call,
+        if patches { "PatchOptions" } else { "UpdateOptions" },
+        applies,
+    )?;
+    let key = Key::new(ask.served.resource.id, ask.namespace(), ask.name());
+    let Some(live) = world.get(&key).cloned() else {
+        return Err(Refusal::not_found(ask.details(), ask.name()));
+    };
+    let old = live.value();
+    let current = scale_of(ask, &old);
+    let types = schema::of_kind("autoscaling/v1", "Scale");
+    let wanted = if patches {
+        let kind = if applies {
+            "application/merge-patch+json"
+        } else {
+            &*kind
+        };
+        let known = [
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/strategic-merge-patch+json",
+        ];
+        if !known.contains(&kind) {
+            return Err(accept::unsupported(&known.join(", ")));
+        }
+        let patched = patched(kind, &current, &ask.call.body, types)?;
+        let types = types.expect("there is a Scale");
+        schema::decode(patched, types)
+            .map_err(|why| {
+                let cause = Cause::invalid("patch", &current.to_string().into(), &why);
+                Refusal::invalid(About::new("", ""), "", &[cause])
+            })?
+            .value
+    } else {
+        let resource = scale_resource();
+        let served = Served {
+            resource: &resource,
+            version: "v1",
+            group: "autoscaling",
+            conversion: Conversion::None,
+        };
+        served.read(ask.call, options.validation)?.0
+    };
+    judge(ask, &live, &wanted)?;
+    let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or_default();
+    let mut new = old.clone();
+    let (path, ..) = paths(ask);
+    set(&mut new, &path, replicas.into());
+    strategy::prepare_update(world, key.resource, &old, &mut new, Part::Scale);
+    let write = Write {
+        part: Part::Scale,
+        manager: Some(&options.manager),
+        dry_run: options.dry_run,
+    };
+    let (stored, _) = world.replace(&key, old, new, write)?;
+    Ok(Reply::json(200, &scale_of(ask, &stored)))
+}
+
+fn judge(ask: &Ask<'_>, live: &crate::simulation::kubernetes::world::Object, scale: &Value) -> Result<(), Refusal> {
+    let metadata = &scale["metadata"];
+    let named = metadata["name"].as_str().unwrap_or_default();
+    if named != ask.name() {
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({named}) does not match the name on the URL ({})",
+            ask.name()
+        )));
+    }
+    let replicas = scale["spec"]["replicas"].as_i64().unwrap_or_default();
+    if replicas < 0 {
+        if ask.served.resource.custom.is_some() {
+            let (path, ..) = paths(ask);
+            let cause = Cause::invalid(path, &replicas.into(), "should be a non-negative integer");
+            return Err(Refusal::invalid(ask.kind(), ask.name(), &[cause]));
+        }
+        let cause = Cause::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
+        return Err(Refusal::invalid(
+            About::new("autoscaling", "Scale"),
+            ask.name(),
+            &[cause],
+        ));
+    }
+    let uid = metadata["uid"].as_str().unwrap_or_default();
+    if !uid.is_empty() && uid != &**live.uid() {
+        return Err(Refusal::conflict(
+            ask.details(),
+            ask.name(),
+            &storage_error(ask, uid, live),
+        ));
+    }
+    let version = metadata["resourceVersion"].as_str().unwrap_or_default();
+    if !version.is_empty() && version != live.revision().to_string() {
+        return Err(Refusal::conflict(ask.details(), ask.name(), MODIFIED));
+    }
+    Ok(())
+}
+
+fn set(object: &mut Value, path: &str, value: Value) {
+    let mut place = object;
+    for name in path.trim_start_matches('.').split('.') {
+        if !place[name].is_object() && !place[name].is_number() {
+            place[name] = json!({});
+        }
+        place = &mut place[name];
+    }
+    *place = value;
+}

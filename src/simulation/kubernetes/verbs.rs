@@ -1,0 +1,71 @@
+//! What can be done with objects: one file a verb. Each is a function of the world and a call, under the lock.
+
+pub mod create;
+pub mod delete;
+pub mod get;
+pub mod list;
+pub mod patch;
+pub mod update;
+pub mod watch;
+
+use super::{
+    accept::{self, Form},
+    incoming::Served,
+    refusal::{About as Details, Refusal},
+    request::{About, Call},
+};
+
+/// A call about a resource that there is.
+pub struct Ask<'a> {
+    /// The call.
+    pub call: &'a Call,
+    /// What it is about.
+    pub about: &'a About,
+    /// How the resource is served there.
+    pub served: Served<'a>,
+    /// The form of the answer.
+    pub form: Form,
+}
+
+impl<'a> Ask<'a> {
+    /// Reads what a call is about; the resource is there and the verb allowed.
+    pub fn new(call: &'a Call, about: &'a About) -> Result<Self, Refusal> {
+        let (resource, conversion) = about.resource.as_ref().expect("the resource was looked up");
+        Ok(Self {
+            call,
+            about,
+            served: Served {
+                resource,
+                version: &about.version,
+                group: &about.group,
+                conversion: *conversion,
+            },
+            form: accept::form(&call.headers)?,
+        })
+    }
+
+    /// Group and plural, for the details of a refusal.
+    pub fn details(&self) -> Details<'_> {
+        Details::new(&self.about.group, &self.about.plural)
+    }
+
+    /// Group and kind, for the details of a refusal of validation.
+    pub fn kind(&self) -> Details<'_> {
+        Details::new(&self.served.resource.group, &self.served.resource.kind)
+    }
+
+    /// The namespace; empty without one.
+    pub fn namespace(&self) -> &str {
+        self.about.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The name; empty without one.
+    pub fn name(&self) -> &str {
+        self.about.name.as_deref().unwrap_or_default()
+    }
+
+    /// `includeObject` of a table.
+    pub fn include(&self) -> &str {
+        self.call.query.text("includeObject").unwrap_or("Metadata")
+    }
+}

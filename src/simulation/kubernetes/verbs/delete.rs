@@ -1,0 +1,182 @@
+//! An object, or many, deleted.
+
+use serde_json::{Value, json};
+
+use super::{Ask, list::Selection};
+use crate::simulation::kubernetes::{
+    accept, json as documents, outgoing,
+    refusal::{About, Cause, Refusal},
+    reply::Reply,
+    request::dry_run,
+    resources::{
+        JOBS, NAMESPACES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, RESOURCE_QUOTAS, ResourceId,
+        SERVICE_ACCOUNTS, SERVICES, STORAGE_CLASSES,
+    },
+    schema,
+    world::{DeleteOptions, Key, Propagation, World},
+};
+
+/// What somebody is told who deletes a Job and says nothing of its pods.
+const ORPHANS: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+                       them or set propagationPolicy=Orphan to suppress this warning";
+
+/// Deletes the object that is named.
+pub fn delete(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
+    let options = read(ask)?;
+    let id = ask.served.resource.id;
+    let key = Key::new(id, ask.namespace(), ask.name());
+    if world.get(&key).is_none() {
+        return Err(Refusal::not_found(ask.details(), ask.name()));
+    }
+    if id == NAMESPACES && matches!(ask.name(), "default" | "kube-system" | "kube-public") {
+        return Err(Refusal::forbidden(
+            ask.details(),
+            ask.name(),
+            "this namespace may not be deleted",
+        ));
+    }
+    let deleted = world.delete(&key, &options)?;
+    let mut warnings = Vec::new();
+    if id == JOBS && options.propagation.is_none() {
+        warnings.push(ORPHANS.to_owned());
+    }
+    if !deleted.gone || returned(id) {
+        let mut reply = outgoing::reply(world, &ask.served, ask.form, ask.include(), 200, deleted.object);
+        reply.warnings = warnings;
+        return Ok(reply);
+    }
+    let mut details = json!({"name": ask.name(), "kind": ask.about.plural, "uid": deleted.object["metadata"]["uid"]});
+    if !ask.about.group.is_empty() {
+        details["group"] = ask.about.group.clone().into();
+    }
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+    let mut reply = Reply::json(200, &status);
+    reply.warnings = warnings;
+    Ok(reply)
+}
+
+/// Resources whose deletion answers with the object even when it is gone.
+fn returned(resource: ResourceId) -> bool {
+    matches!(
+        resource,
+        PODS | SERVICES
+            | SERVICE_ACCOUNTS
+            | PERSISTENT_VOLUMES
+            | PERSISTENT_VOLUME_CLAIMS
+            | RESOURCE_QUOTAS
+            | STORAGE_CLASSES
+            | NAMESPACES
+    )
+}
+
+/// Deletes all objects that are selected, one after the other.
+pub fn delete_collection(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
+    let options = read(ask)?;
+    let selection = Selection::read(ask)?;
+    let id = ask.served.resource.id;
+    let meant = selection.find(world, id, ask.about.namespace.as_deref());
+    let items: Vec<Value> = meant.iter().map(|object| ask.served.serve(object.value())).collect();
+    for object in &meant {
+        match world.delete(object.key(), &options) {
+            Ok(_) => {}
+            Err(refusal) if refusal.code == 404 => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    let list = json!({
+        "kind": ask.served.resource.list_kind,
+        "apiVersion": ask.served.api_version(),
+        "metadata": {"resourceVersion": world.revision().to_string()},
+        "items": items,
+    });
+    Ok(Reply::json(200, &list))
+}
+
+/// Reads the options from the body, or, when there is none, from the query.
+fn read(ask: &Ask<'_>) -> Result<DeleteOptions, Refusal> {
+    let value = if ask.call.body.is_empty() {
+        let query = &ask.call.query;
+        let mut value = json!({});
+        if let Some(seconds) = query.number("gracePeriodSeconds")? {
+            value["gracePeriodSeconds"] = seconds.into();
+        }
+        {
+            let name = "propagationPolicy";
+            if let Some(text) = query.text(name) {
+                value[name] = text.into();
+            }
+        }
+        if query.get("orphanDependents").is_some() {
+            value["orphanDependents"] = query.flag("orphanDependents").into();
+        }
+        let dry: Vec<&str> = query.all("dryRun").filter(|value| !value.is_empty()).collect();
+        if !dry.is_empty() {
+            value["dryRun"] = json!(dry);
+        }
+        value
+    } else {
+        accept::judge_content_type(&ask.call.headers)?;
+        let (value, _) = documents::parse(&ask.call.body)
+            .map_err(|error| Refusal::bad_request(format!("couldn't get version/kind; json parse error: {error}")))?;
+        value
+    };
+    options(value)
+}
+
+/// Reads a `DeleteOptions`.
+pub fn options(value: Value) -> Result<DeleteOptions, Refusal> {
+    let kind = value["kind"].as_str().unwrap_or("DeleteOptions");
+    if kind != "DeleteOptions" {
+        return Err(Refusal::bad_request(format!(
+            "decoded object cannot be converted to DeleteOptions: {kind}"
+        )));
+    }
+    let types = schema::find("DeleteOptions").expect("there are delete options");
+    let value = schema::decode(value, types).map_err(Refusal::bad_request)?.value;
+    let mut causes = Vec::new();
+    let orphan = value["orphanDependents"].as_bool();
+    let policy = value["propagationPolicy"].as_str();
+    if orphan.is_some()
+        && let Some(policy) = policy
+    {
+        causes.push(Cause::invalid(
+            "propagationPolicy",
+            &policy.into(),
+            "orphanDependents and deletionPropagation cannot be both set",
+        ));
+    }
+    let propagation = match (orphan, policy) {
+        (Some(true), _) => Some(Propagation::Orphan),
+        (Some(false), _) => Some(Propagation::Background),
+        (None, None) => None,
+        (None, Some("Background")) => Some(Propagation::Background),
+        (None, Some("Foreground")) => Some(Propagation::Foreground),
+        (None, Some("Orphan")) => Some(Propagation::Orphan),
+        (None, Some(other)) => {
+            let known = ["Foreground", "Background", "Orphan", "nil"];
+            causes.push(Cause::not_supported("propagationPolicy", &other.into(), &known));
+            None
+        }
+    };
+    let dry = value["dryRun"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    let dry_run = dry_run(dry, &mut causes);
+    if !causes.is_empty() {
+        return Err(Refusal::invalid(
+            About::new("meta.k8s.io", "DeleteOptions"),
+            "",
+            &causes,
+        ));
+    }
+    let text = |name: &str| value["preconditions"][name].as_str().map(str::to_owned);
+    Ok(DeleteOptions {
+        grace_period: value["gracePeriodSeconds"].as_i64(),
+        propagation,
+        uid: text("uid"),
+        resource_version: text("resourceVersion"),
+        dry_run,
+    })
+}

@@ -1,0 +1,272 @@
+//! Many objects: selected, in parts, as of a revision.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Ask;
+use crate::simulation::kubernetes::{
+    outgoing::{self, ListMetadata},
+    refusal::{Cause, Refusal},
+    reply::Reply,
+    resources::{PODS, ResourceId},
+    selectors::{Fields, Labels, Operator},
+    world::{Object, World},
+};
+
+/// What a list or a watch is about.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// By labels.
+    pub labels: Labels,
+    /// By fields.
+    pub fields: Fields,
+}
+
+impl Selection {
+    /// Reads the selectors of a call.
+    pub fn read(ask: &Ask<'_>) -> Result<Self, Refusal> {
+        let query = &ask.call.query;
+        let labels = match query.text("labelSelector") {
+            Some(text) => Labels::parse(text).map_err(Refusal::bad_request)?,
+            None => Labels::default(),
+        };
+        let mut fields = match query.text("fieldSelector") {
+            Some(text) => Fields::parse(text, ask.served.resource, ask.served.version, ask.served.conversion)
+                .map_err(Refusal::bad_request)?,
+            None => Fields::default(),
+        };
+        if let Some(name) = &ask.about.name {
+            if fields.is_empty() {
+                fields.and_name(name);
+            } else if fields.exact("metadata.name") != Some(name) {
+                let words = "fieldSelector metadata.name doesn't match requested name";
+                return Err(Refusal::bad_request(words));
+            }
+        }
+        Ok(Self { labels, fields })
+    }
+
+    /// Whether an object is meant.
+    pub fn matches(&self, object: &Object) -> bool {
+        self.labels.matches(|name| object.label(name)) && self.fields.matches(object)
+    }
+
+    /// Whether everything is meant.
+    pub fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    /// The objects of a resource that are meant, in the order of the store, by an index where there is one.
+    pub fn find(&self, world: &World, resource: ResourceId, namespace: Option<&str>) -> Vec<Arc<Object>> {
+        let inside = |object: &&Arc<Object>| namespace.is_none_or(|namespace| object.namespace() == namespace);
+        let meant = |object: &&Arc<Object>| self.matches(object);
+        if resource == PODS
+            && let Some(node) = self.fields.exact("spec.nodeName").filter(|node| !node.is_empty())
+        {
+            return world.pods_on(node).filter(inside).filter(meant).cloned().collect();
+        }
+        let equal: Vec<(&str, &str)> = self
+            .labels
+            .requirements
+            .iter()
+            .filter(|requirement| requirement.operator == Operator::In && requirement.values.len() == 1)
+            .map(|requirement| (&*requirement.key, &*requirement.values[0]))
+            .collect();
+        match namespace.filter(|_| !equal.is_empty()) {
+            Some(namespace) => world
+                .labelled(resource, namespace, &equal)
+                .filter(meant)
+                .cloned()
+                .collect(),
+            None => world.list(resource, namespace).filter(meant).cloned().collect(),
+        }
+    }
+}
+
+/// Refuses a version that is none, or that has not come yet.
+pub fn judge_version(world: &World, version: Option<&str>) -> Result<Option<u64>, Refusal> {
+    let Some(version) = version else { return Ok(None) };
+    let Ok(number) = version.parse::<u64>() else {
+        let cause = Cause::invalid(
+            "resourceVersion",
+            &version.into(),
+            &format!("strconv.ParseUint: parsing \"{version}\": invalid syntax"),
+        );
+        return Err(Refusal::bad_request(format!(
+            "invalid resource version: resourceVersion: {}",
+            cause.message
+        )));
+    };
+    let current = world.revision();
+    if number > current {
+        let words = format!("Timeout: Too large resource version: {number}, current: {current}");
+        let mut refusal = Refusal::new(504, "Timeout", words);
+        refusal.retry_after = Some(1);
+        refusal.details = Some(json!({"retryAfterSeconds": 1,
+            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]}));
+        return Err(refusal);
+    }
+    Ok(Some(number))
+}
+
+/// 410, as a list says it.
+pub fn expired() -> Refusal {
+    Refusal::new(
+        410,
+        "Expired",
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list without \
+         the continue parameter, or use the continue token in this response to retrieve the remainder of the results. \
+         Continuing with the provided token results in an inconsistent list - objects that were created, modified, or \
+         deleted between the time the first chunk was returned and now may show up in the list.",
+    )
+}
+
+/// Answers with the objects that are meant.
+pub fn list(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
+    let query = &ask.call.query;
+    judge_options(ask)?;
+    let selection = Selection::read(ask)?;
+    let version = judge_version(world, query.text("resourceVersion"))?;
+    let resource = ask.served.resource.id;
+    let namespace = ask.about.namespace.as_deref();
+    let limit = query.number("limit")?.filter(|limit| *limit > 0);
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    let (from, mut revision) = match query.text("continue") {
+        Some(token) => {
+            if version.is_some_and(|version| version != 0) {
+                let words = "specifying resource version is not allowed when using continue";
+                return Err(Refusal::bad_request(words));
+            }
+            let (revision, key) = read_token(token)?;
+            (Some(key), revision)
+        }
+        None => (None, world.revision()),
+    };
+    let exact = query.get("resourceVersionMatch") == Some("Exact");
+    if exact && let Some(version) = version {
+        revision = version;
+    }
+    // A list as of a revision in the past is made by undoing what came since, as long as that is known.
+    let mut items = selection.find(world, resource, namespace);
+    if revision < world.revision() && (from.is_some() || exact) {
+        let Some(past) = past(world, resource, namespace, revision) else {
+            return Err(if exact {
+                Refusal::new(
+                    410,
+                    "Expired",
+                    format!("The resourceVersion for the provided list is too old: {revision}"),
+                )
+            } else {
+                expired()
+            });
+        };
+        items = past.into_iter().filter(|object| selection.matches(object)).collect();
+    }
+    if let Some(from) = &from {
+        items.retain(|object| place(object) > *from);
+    }
+    let total = items.len();
+    let mut list = ListMetadata {
+        revision: revision.to_string(),
+        next: None,
+        remaining: None,
+    };
+    // The real one's cache answers a list at revision 0 whole, whatever the limit.
+    if let Some(limit) = limit.filter(|limit| total > *limit && version != Some(0)) {
+        items.truncate(limit);
+        list.next = items.last().map(|last| write_token(revision, &place(last)));
+        list.remaining = selection.is_everything().then_some(total - limit);
+    }
+    Ok(outgoing::list(
+        world,
+        &ask.served,
+        ask.form,
+        ask.include(),
+        &items,
+        &list,
+    ))
+}
+
+fn place(object: &Object) -> (String, String) {
+    // In the store a namespace ends with `/`, which comes after `-`.
+    (format!("{}/", object.namespace()), object.name().to_owned())
+}
+
+/// The objects of a resource as they were.
+fn past(world: &World, resource: ResourceId, namespace: Option<&str>, revision: u64) -> Option<Vec<Arc<Object>>> {
+    let mut objects: std::collections::BTreeMap<(String, String), Arc<Object>> = world
+        .list(resource, namespace)
+        .map(|object| (place(object), Arc::clone(object)))
+        .collect();
+    let events: Vec<_> = world.events_since(resource, revision)?.collect();
+    for event in events.into_iter().rev() {
+        if namespace.is_some_and(|namespace| event.object.namespace() != namespace) {
+            continue;
+        }
+        let place = place(&event.object);
+        match &event.before {
+            Some(before) => objects.insert(place, Arc::clone(before)),
+            None => objects.remove(&place),
+        };
+    }
+    Some(objects.into_values().collect())
+}
+
+fn write_token(revision: u64, place: &(String, String)) -> String {
+    let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": [place.0, place.1]}).to_string();
+    token.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read_token(token: &str) -> Result<(u64, (String, String)), Refusal> {
+    let broken = || {
+        Refusal::bad_request("invalid continue token: continue key is not valid: illegal base64 data at input byte 0")
+    };
+    let bytes: Option<Vec<u8>> = (0..token.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(token.get(at..at + 2)?, 16).ok())
+        .collect();
+    let value: serde_json::Value = serde_json::from_slice(&bytes.ok_or_else(broken)?).map_err(|_| broken())?;
+    let text = |index: usize| value["start"][index].as_str().unwrap_or_default().to_owned();
+    let revision = value["rv"].as_u64().ok_or_else(broken)?;
+    Ok((revision, (text(0), text(1))))
+}
+
+/// Refuses options that contradict each other.
+fn judge_options(ask: &Ask<'_>) -> Result<(), Refusal> {
+    let query = &ask.call.query;
+    let mut causes = Vec::new();
+    if let Some(matching) = query.text("resourceVersionMatch") {
+        let field = "resourceVersionMatch";
+        if query.text("resourceVersion").is_none() {
+            let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            causes.push(Cause::forbidden(field, why));
+        }
+        if query.text("continue").is_some() {
+            let why = "resourceVersionMatch is forbidden when continue is provided";
+            causes.push(Cause::forbidden(field, why));
+        }
+        if !matches!(matching, "Exact" | "NotOlderThan") {
+            causes.push(Cause::not_supported(
+                field,
+                &matching.into(),
+                &["Exact", "NotOlderThan", ""],
+            ));
+        }
+        if matching == "Exact" && query.get("resourceVersion") == Some("0") {
+            let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            causes.push(Cause::forbidden(field, why));
+        }
+    }
+    if query.get("sendInitialEvents").is_some() {
+        causes.push(Cause::forbidden(
+            "sendInitialEvents",
+            "sendInitialEvents is forbidden for list",
+        ));
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let about = crate::simulation::kubernetes::refusal::About::new("meta.k8s.io", "ListOptions");
+    Err(Refusal::invalid(about, "", &causes))
+}

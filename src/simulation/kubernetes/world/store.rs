@@ -1,0 +1,157 @@
+//! The lowest layer of writing: one object, one revision, and everybody hears of it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Change, ChangeKind, Event, Key, Object, World, table::Table};
+use crate::simulation::kubernetes::{
+    definitions,
+    resources::{CUSTOM_RESOURCE_DEFINITIONS, PODS},
+};
+
+impl World {
+    /// Stores an object under a new revision and tells everybody. Returns it as it is now.
+    pub(super) fn store(&mut self, key: Key, mut value: Value) -> Arc<Object> {
+        self.revision += 1;
+        let object = Arc::new(Object::encode(key.clone(), &mut value, self.revision));
+        if key.resource == CUSTOM_RESOURCE_DEFINITIONS {
+            self.define(&value);
+        }
+        let table = &mut self.tables[key.resource.index()];
+        let before = table.put(Arc::clone(&object));
+        self.index(&key, before.as_ref(), Some(&object));
+        self.tell(before, Some(Arc::clone(&object)));
+        object
+    }
+
+    /// Takes an object out of the store. Its last form carries the revision of its end.
+    pub(super) fn erase(&mut self, key: &Key, last: Value) -> Arc<Object> {
+        self.revision += 1;
+        let mut last = last;
+        let gone = Arc::new(Object::encode(key.clone(), &mut last, self.revision));
+        let before = self.tables[key.resource.index()].take(&key.namespace, &key.name);
+        self.index(key, before.as_ref(), None);
+        if key.resource == PODS {
+            self.logs.forget(gone.uid());
+        }
+        if key.resource == CUSTOM_RESOURCE_DEFINITIONS {
+            self.undefine(&last);
+        }
+        let kept = Event {
+            revision: self.revision,
+            kind: ChangeKind::Deleted,
+            before: before.clone(),
+            object: Arc::clone(&gone),
+        };
+        self.tables[key.resource.index()].remember(kept, self.history);
+        self.feeds.tell(Change {
+            revision: self.revision,
+            kind: ChangeKind::Deleted,
+            key: key.clone(),
+            before,
+            after: None,
+        });
+        self.revised.send_replace(self.revision);
+        gone
+    }
+
+    /// Serves what a CustomResourceDefinition defines.
+    fn define(&mut self, definition: &Value) {
+        if let Some(resource) = definitions::resource(definition) {
+            Arc::make_mut(&mut self.resources).put(resource);
+            self.tables.resize_with(self.resources.places(), Table::default);
+        }
+    }
+
+    /// The end of a definition is the end of what it defined.
+    fn undefine(&mut self, definition: &Value) {
+        let Some(resource) = definitions::resource(definition) else {
+            return;
+        };
+        let found = self
+            .resources
+            .iter()
+            .find(|other| other.group == resource.group && other.plural == resource.plural)
+            .map(|other| other.id);
+        let Some(id) = found else { return };
+        let keys: Vec<Key> = self.list(id, None).map(|object| object.key().clone()).collect();
+        for key in keys {
+            let Some(last) = self.get(&key).map(|object| object.value()) else {
+                continue;
+            };
+            self.erase(&key, last);
+        }
+        Arc::make_mut(&mut self.resources).remove(id);
+    }
+
+    fn tell(&mut self, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
+        let Some(object) = after.clone() else { return };
+        let kind = if before.is_some() {
+            ChangeKind::Modified
+        } else {
+            ChangeKind::Added
+        };
+        let key = object.key().clone();
+        self.tables[key.resource.index()].remember(
+            Event {
+                revision: self.revision,
+                kind,
+                before: before.clone(),
+                object,
+            },
+            self.history,
+        );
+        self.feeds.tell(Change {
+            revision: self.revision,
+            kind,
+            key,
+            before,
+            after,
+        });
+        self.revised.send_replace(self.revision);
+    }
+
+    fn index(&mut self, key: &Key, before: Option<&Arc<Object>>, after: Option<&Arc<Object>>) {
+        let owners = |object: Option<&Arc<Object>>| -> Vec<Arc<str>> {
+            object
+                .into_iter()
+                .flat_map(|object| object.owners().iter().map(|owner| Arc::clone(&owner.uid)))
+                .collect()
+        };
+        let (old, new) = (owners(before), owners(after));
+        if old != new {
+            for uid in &old {
+                if let Some(keys) = self.by_owner.get_mut(uid) {
+                    keys.retain(|other| other != key);
+                    if keys.is_empty() {
+                        self.by_owner.remove(uid);
+                    }
+                }
+            }
+            for uid in new {
+                let keys = self.by_owner.entry(uid).or_default();
+                if !keys.contains(key) {
+                    keys.push(key.clone());
+                }
+            }
+        }
+        if key.resource != PODS {
+            return;
+        }
+        let place = (Arc::clone(&key.namespace), Arc::clone(&key.name));
+        let node = |object: Option<&Arc<Object>>| object.and_then(|object| object.node().cloned());
+        let (old, new) = (node(before), node(after));
+        if let Some(node) = old.filter(|node| Some(node) != new.as_ref())
+            && let Some(pods) = self.by_node.get_mut(&node)
+        {
+            pods.remove(&place);
+            if pods.is_empty() {
+                self.by_node.remove(&node);
+            }
+        }
+        if let (Some(node), Some(object)) = (new, after) {
+            self.by_node.entry(node).or_default().insert(place, Arc::clone(object));
+        }
+    }
+}

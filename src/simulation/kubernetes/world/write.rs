@@ -1,0 +1,236 @@
+//! Writing as the system: what the API does for a client, without judging whether it should.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Chance, Key, Object, World};
+use crate::simulation::kubernetes::{
+    admission, defaults, definitions,
+    refusal::Refusal,
+    resources::{CONFIGMAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, ResourceId, SERVICE_ACCOUNTS},
+    strategy::{self, Part},
+};
+
+/// How something is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// Which part of the object is meant.
+    pub part: Part,
+    /// Who owns the fields; absent: nobody is written down.
+    pub manager: Option<&'a str>,
+    /// Only say what would happen.
+    pub dry_run: bool,
+}
+
+/// How many suffixes are tried for a name that is generated.
+const TRIES: usize = 8;
+
+impl World {
+    /// Creates an object. Its name comes from `metadata.name`, or is made from `metadata.generateName`.
+    ///
+    /// It gets a uid, its defaults and a generation; its status stays out, except where the kind starts with one.
+    pub fn create(&mut self, resource: ResourceId, object: Value, manager: &str) -> Result<Arc<Object>, Refusal> {
+        let write = Write {
+            part: Part::Main,
+            manager: Some(manager),
+            dry_run: false,
+        };
+        let mut object = object;
+        strategy::prepare_create(self, resource, &mut object);
+        admission::furnish(self, resource, &mut object);
+        let created = self.insert(resource, object, write)?;
+        let key = self.key_of(resource, &created);
+        Ok(Arc::clone(self.get(&key).expect("it was created just now")))
+    }
+
+    /// Changes an object, all but its status. An object that is equal afterwards is not written.
+    pub fn update(
+        &mut self,
+        key: &Key,
+        manager: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Option<Arc<Object>>, Refusal> {
+        self.change(key, Part::Main, manager, change)
+    }
+
+    /// Changes the status of an object. One that is equal afterwards is not written.
+    pub fn update_status(
+        &mut self,
+        key: &Key,
+        manager: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Option<Arc<Object>>, Refusal> {
+        self.change(key, Part::Status, manager, change)
+    }
+
+    /// Changes both at once: what a binding and a bootstrap do, and no client can.
+    pub fn overwrite(
+        &mut self,
+        key: &Key,
+        manager: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Option<Arc<Object>>, Refusal> {
+        self.change(key, Part::Whole, manager, change)
+    }
+
+    /// Returns the object as it is now; `None` when the change was the end of it.
+    fn change(
+        &mut self,
+        key: &Key,
+        part: Part,
+        manager: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Option<Arc<Object>>, Refusal> {
+        let Some(live) = self.get(key).cloned() else {
+            return Err(self.missing(key));
+        };
+        let old = live.value();
+        let mut new = old.clone();
+        change(&mut new);
+        defaults::fill(key.resource, &mut new);
+        strategy::prepare_update(self, key.resource, &old, &mut new, part);
+        let write = Write {
+            part,
+            manager: Some(manager),
+            dry_run: false,
+        };
+        self.replace(key, old, new, write)?;
+        Ok(self.get(key).cloned())
+    }
+
+    /// Stores a prepared object that is not there yet. Returns it as it is stored.
+    pub(in super::super) fn insert(
+        &mut self,
+        resource: ResourceId,
+        mut object: Value,
+        write: Write<'_>,
+    ) -> Result<Value, Refusal> {
+        let mut rehearsal = None;
+        if write.dry_run {
+            rehearsal = Some(self.chance.clone());
+        }
+        let inserted = self.insert_named(resource, &mut object, write);
+        if let Some(before) = rehearsal {
+            self.chance = before;
+        }
+        inserted?;
+        Ok(object)
+    }
+
+    fn insert_named(&mut self, resource: ResourceId, object: &mut Value, write: Write<'_>) -> Result<(), Refusal> {
+        let namespace = text(&object["metadata"]["namespace"]);
+        let mut name = text(&object["metadata"]["name"]);
+        if name.is_empty() {
+            let base = text(&object["metadata"]["generateName"]);
+            for _ in 0..TRIES {
+                name = generated(&base, &mut self.chance);
+                if self.find(resource, &namespace, &name).is_none() {
+                    break;
+                }
+            }
+            object["metadata"]["name"] = name.clone().into();
+        }
+        if self.find(resource, &namespace, &name).is_some() {
+            return Err(Refusal::already_exists(self.about(resource).borrow(), &name));
+        }
+        let metadata = &mut object["metadata"];
+        metadata["uid"] = self.chance.uid().into();
+        metadata["creationTimestamp"] = super::stamp(self.now).into();
+        strategy::finish_create(resource, object);
+        if let Some(manager) = write.manager {
+            strategy::own_created(self, resource, object, manager);
+        }
+        if write.dry_run {
+            return Ok(());
+        }
+        let key = Key::new(resource, &namespace, &name);
+        *object = self.store(key, std::mem::take(object)).value();
+        if resource == NAMESPACES {
+            self.furnish(&name);
+        }
+        if resource == CUSTOM_RESOURCE_DEFINITIONS {
+            self.establish(&name);
+        }
+        Ok(())
+    }
+
+    /// Stores a prepared object in the place of another one. Returns it, and whether it is gone by that.
+    pub(in super::super) fn replace(
+        &mut self,
+        key: &Key,
+        old: Value,
+        mut new: Value,
+        write: Write<'_>,
+    ) -> Result<(Value, bool), Refusal> {
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
+        if new == old {
+            return Ok((old, false));
+        }
+        if let Some(manager) = write.manager {
+            strategy::own_changed(self, key.resource, &old, &mut new, manager, write.part);
+        }
+        let last = strategy::ends(&old, &new);
+        if write.dry_run {
+            return Ok((new, last));
+        }
+        if last {
+            return Ok((self.end(key, new, false).object, true));
+        }
+        Ok((self.store(key.clone(), new).value(), false))
+    }
+
+    pub(in super::super) fn key_of(&self, resource: ResourceId, object: &Value) -> Key {
+        let metadata = &object["metadata"];
+        Key::new(
+            resource,
+            metadata["namespace"].as_str().unwrap_or_default(),
+            metadata["name"].as_str().unwrap_or_default(),
+        )
+    }
+
+    /// Accepts the names of a definition. The real one takes a moment for it.
+    fn establish(&mut self, name: &str) {
+        let key = Key::new(CUSTOM_RESOURCE_DEFINITIONS, "", name);
+        let now = super::stamp(self.now);
+        // It was created just now.
+        let _ = self.update_status(&key, "kube-apiserver", |definition| {
+            definition["status"] = definitions::established(definition, &now);
+        });
+    }
+
+    /// What controllers put into every namespace, and without which no pod is admitted.
+    fn furnish(&mut self, namespace: &str) {
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "default", "namespace": namespace}});
+        let authority = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "kube-root-ca.crt", "namespace": namespace}, "data": {"ca.crt": ""}});
+        for (resource, object) in [(SERVICE_ACCOUNTS, account), (CONFIGMAPS, authority)] {
+            // One that is there already is as good.
+            let _ = self.create(resource, object, "kube-controller-manager");
+        }
+    }
+
+    /// An empty namespace with the finalizer and the label that every one has.
+    pub fn create_namespace(&mut self, name: &str) -> Result<Arc<Object>, Refusal> {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        self.create(NAMESPACES, namespace, "kube-apiserver")
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The longest name that is generated.
+const LONGEST: usize = 63;
+/// How long the suffix is.
+const SUFFIX: usize = 5;
+
+fn generated(base: &str, chance: &mut Chance) -> String {
+    let mut base = base;
+    while base.len() > LONGEST - SUFFIX {
+        base = &base[..base.len() - base.chars().next_back().map_or(1, char::len_utf8)];
+    }
+    format!("{base}{}", chance.suffix(SUFFIX))
+}
