@@ -416,6 +416,29 @@ fn a_file_that_cannot_be_read_is_told() {
     );
 }
 
+// === the documentation ===
+
+const PAGE: &str = include_str!("../../docs/configuration.md");
+
+/// The cells of a row, without the marks of code around a whole cell.
+fn cells(line: &str) -> Vec<&str> {
+    let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
+    inner.split('|').map(str::trim).map(uncoded).collect()
+}
+
+fn uncoded(cell: &str) -> &str {
+    let inner = cell.strip_prefix('`').and_then(|cell| cell.strip_suffix('`'));
+    inner.filter(|cell| !cell.contains('`')).unwrap_or(cell)
+}
+
+/// The cells of the rows of all tables that begin with a setting's name.
+fn rows() -> Vec<Vec<&'static str>> {
+    PAGE.lines()
+        .filter(|line| line.starts_with("| `") && line.matches('|').count() == 7)
+        .map(|line| cells(line))
+        .collect()
+}
+
 #[test]
 fn the_documentation_has_every_setting_with_its_default_and_its_variable() {
     let documented: Vec<(&str, &str, &str)> = rows().iter().map(|row| (row[0], row[2], row[4])).collect();

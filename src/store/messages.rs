@@ -169,13 +169,16 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// When the next message of a service is due.
+    /// When the next message of a service is due that nobody delivers then.
     pub async fn next_message_due(&self, sink: Sink) -> Result<Option<Timestamp>, StoreError> {
-        let due: Option<i64> = sqlx::query("SELECT MIN(due_at) FROM messages WHERE sink = $1 AND due_at IS NOT NULL")
-            .bind(sink.as_str())
-            .fetch_one(&self.readers)
-            .await?
-            .try_get(0)?;
+        let due: Option<i64> = sqlx::query(
+            "SELECT MIN(CASE WHEN lease_until > due_at THEN lease_until ELSE due_at END) FROM messages
+             WHERE sink = $1 AND due_at IS NOT NULL",
+        )
+        .bind(sink.as_str())
+        .fetch_one(&self.readers)
+        .await?
+        .try_get(0)?;
         Ok(due.map(moment))
     }
 

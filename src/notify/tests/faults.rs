@@ -207,6 +207,19 @@ async fn refused_blocks_are_told_as_text() {
 }
 
 #[tokio::test]
+async fn whoever_finds_a_message_claimed_by_another_waits_for_the_lease() {
+    let world = World::new().await;
+    let mut healing = world.healing("cart-7d4f").await;
+    world.evict(&mut healing).await;
+    let due = world.store.due_messages(Sink::Slack, 1).await.unwrap().remove(0);
+    let lease = Duration::from_secs(60);
+    assert!(world.store.claim_message(&due, "other", lease).await.unwrap().is_some());
+    let next = world.notifier.deliver_due(&*world.service).await.unwrap();
+    assert_eq!(next, Some(world.clock.now() + lease));
+    assert_eq!(world.slack.calls(), []);
+}
+
+#[tokio::test]
 async fn two_replicas_post_once() {
     let world = World::new().await;
     let other = Notifier {
