@@ -31,7 +31,7 @@ pub use audit::Audit;
 pub use error::{OpenError, StoreError};
 pub use inbox::{NewPost, StoredPost};
 pub use ledger::Judged;
-pub use messages::{About, CROWD, DIGEST, Delivery, DueMessage, MessageClaim, Owed, Posted};
+pub use messages::{About, Delivery, DueMessage, MessageClaim, Owed, Posted};
 pub use orders::{NewPause, OrderError, PauseRow, PauseScope};
 pub use read::{AlertView, JournalView, Page, RunDetail, RunFilter, RunView};
 pub use record::{Change, CommitError};

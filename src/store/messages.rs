@@ -3,28 +3,21 @@
 //! A message is owed in the transaction that records what it should tell, so neither is ever without the other. Delivery
 //! claims it under a lease and an epoch, as runs are claimed, and every answer is recorded under that epoch.
 
-use std::time::Duration;
+mod delivery;
+mod digests;
+mod owe;
 
 use jiff::Timestamp;
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::{Store, StoreError, micros, moment, unfold::uuid};
 use crate::domain::{
-    next::{after, before},
     notify::{Destination, Sink},
     run::RunId,
 };
 
-/// How long changes gather before a message is edited; the end is told at once.
-const GATHER: Duration = Duration::from_secs(2);
-/// The same for a digest, which many runs change.
-const GATHER_DIGEST: Duration = Duration::from_secs(5);
-/// Runs that wait for a first message in one channel: more become digests.
-pub const CROWD: i64 = 10;
-/// How long runs join a digest that was made in their channel.
-const STORM: Duration = Duration::from_secs(10 * 60);
-/// Runs that one digest tells of.
-pub const DIGEST: i64 = 50;
+pub use self::delivery::{Delivery, MessageClaim};
+pub(super) use self::owe::owe;
 
 /// Where a run is told of.
 #[derive(Clone, Debug)]
@@ -94,45 +87,6 @@ pub struct Posted {
     pub ts: String,
 }
 
-/// The right to deliver a message.
-#[derive(Clone, Debug)]
-pub struct MessageClaim {
-    id: String,
-    epoch: i64,
-}
-
-/// What came of a delivery.
-#[derive(Clone, Debug)]
-pub enum Delivery {
-    /// It was told.
-    Told {
-        /// How much.
-        told: i64,
-        /// Where it stands; none for services that do not say.
-        posted: Option<Posted>,
-        /// Replies that are owed now.
-        replies: Vec<About>,
-    },
-    /// Later.
-    PutOff {
-        /// When.
-        until: Timestamp,
-        /// It may have been posted all the same.
-        perhaps_posted: bool,
-        /// It counts as an attempt.
-        failed: bool,
-    },
-    /// What was posted is not there any more, or is not ours to edit: once more from the start.
-    Renew,
-    /// The blocks were refused: once more without.
-    Plain,
-    /// Never.
-    GivenUp {
-        /// Its stable name.
-        failure: &'static str,
-    },
-}
-
 impl DueMessage {
     /// Whether it stands below another message.
     pub fn is_reply(&self) -> bool {
@@ -142,11 +96,6 @@ impl DueMessage {
 
 const COLUMNS: &str = "m.id, m.kind, m.run_id, m.entry, m.channel, m.opened_at, m.wanted, m.told, m.last, m.posting_at,
      m.renewed, m.plain, m.attempts, m.remote_channel, m.remote_ts, p.remote_channel, p.remote_ts";
-
-/// Of a message `m`: about a run of which nothing was ever posted, and nothing is under way. `$2` is now.
-const WAITING: &str =
-    "m.kind = 'run' AND m.due_at IS NOT NULL AND m.remote_ts IS NULL AND m.told = 0 AND m.posting_at IS NULL
-     AND m.lease_until <= $2 AND m.renewed = 0";
 
 /// A reply's parent: the message of its run, or the digest that tells of it instead.
 const PARENT: &str =
@@ -191,76 +140,6 @@ impl Store {
         Ok(row.try_get(0)?)
     }
 
-    /// Makes digests where more than [`CROWD`] runs wait for their first message in a channel, and adds those that wait to
-    /// a digest that was made there lately: a storm is told once.
-    ///
-    /// Looked up without the writing connection first: there is hardly ever a crowd.
-    pub async fn gather_digests(&self, sink: Sink) -> Result<(), StoreError> {
-        let now = self.now();
-        let open = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT d.id, d.channel, (SELECT COUNT(*) FROM messages r WHERE r.digest_id = d.id AND r.kind = 'run') AS runs
-             FROM messages d WHERE d.sink = $1 AND d.kind = 'digest' AND d.opened_at > $3 AND d.failure IS NULL
-             AND EXISTS (SELECT 1 FROM messages m WHERE m.sink = d.sink AND m.channel = d.channel AND {WAITING})
-             ORDER BY d.id"
-        )))
-        .bind(sink.as_str())
-        .bind(micros(now))
-        .bind(micros(before(now, STORM)))
-        .fetch_all(&self.readers)
-        .await?;
-        for row in open {
-            let room = DIGEST - row.try_get::<i64, _>(2)?;
-            if room > 0 {
-                self.gather(sink, row.try_get(1)?, Some(row.try_get(0)?), room).await?;
-            }
-        }
-        while let Some(row) = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT m.channel FROM messages m WHERE m.sink = $1 AND {WAITING}
-             GROUP BY m.channel HAVING COUNT(*) > $3 LIMIT 1"
-        )))
-        .bind(sink.as_str())
-        .bind(micros(now))
-        .bind(CROWD)
-        .fetch_optional(&self.readers)
-        .await?
-        {
-            self.gather(sink, row.try_get(0)?, None, DIGEST).await?;
-        }
-        Ok(())
-    }
-
-    /// Puts runs that wait in a channel into a digest: this one, or a new one.
-    async fn gather(&self, sink: Sink, channel: String, digest: Option<String>, room: i64) -> Result<(), StoreError> {
-        let now = self.now();
-        let id = digest.clone().unwrap_or_else(|| self.ids.next().to_string());
-        let mut tx = self.begin().await?;
-        let gathered = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "UPDATE messages SET digest_id = $4, due_at = NULL WHERE id IN (
-                 SELECT m.id FROM messages m WHERE m.sink = $1 AND m.channel = $3 AND {WAITING} ORDER BY m.id LIMIT $5)"
-        )))
-        .bind(sink.as_str())
-        .bind(micros(now))
-        .bind(channel.clone())
-        .bind(id.clone())
-        .bind(room)
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
-        match digest {
-            _ if gathered == 0 => {}
-            None => insert(&mut tx, &id, "digest", None, 0, sink, &channel, micros(now), 1).await?,
-            Some(_) => {
-                sqlx::query("UPDATE messages SET wanted = wanted + 1, due_at = COALESCE(due_at, $2) WHERE id = $1")
-                    .bind(id)
-                    .bind(micros(after(now, GATHER_DIGEST)))
-                    .execute(&mut *tx)
-                    .await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(())
-    }
-
     /// The runs that a digest tells of.
     pub async fn digest_runs(&self, digest: &str) -> Result<Vec<RunId>, StoreError> {
         let rows = sqlx::query("SELECT run_id FROM messages WHERE digest_id = $1 AND kind = 'run' ORDER BY id")
@@ -281,114 +160,6 @@ impl Store {
         .fetch_optional(&self.readers)
         .await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
-    }
-
-    /// Claims a message for one delivery; `None` when somebody else was faster. From here on it counts as perhaps posted.
-    pub async fn claim_message(
-        &self,
-        message: &DueMessage,
-        owner: &str,
-        lease: Duration,
-    ) -> Result<Option<MessageClaim>, StoreError> {
-        let now = self.now();
-        let row = sqlx::query(
-            "UPDATE messages SET lease_owner = $1, lease_until = $2, epoch = epoch + 1,
-             posting_at = CASE WHEN remote_ts IS NULL THEN COALESCE(posting_at, $3) ELSE posting_at END
-             WHERE id = $4 AND due_at <= $3 AND lease_until <= $3 AND digest_id IS NULL RETURNING epoch",
-        )
-        .bind(owner.to_owned())
-        .bind(micros(after(now, lease)))
-        .bind(micros(now))
-        .bind(message.id.clone())
-        .fetch_optional(&self.writer)
-        .await?;
-        let claim = |row: AnyRow| {
-            Ok(MessageClaim {
-                id: message.id.clone(),
-                epoch: row.try_get(0)?,
-            })
-        };
-        row.map(claim).transpose()
-    }
-
-    /// Records what came of a delivery. What came late, after somebody else had claimed the message, changes nothing.
-    pub async fn record_delivery(
-        &self,
-        claim: &MessageClaim,
-        sink: Sink,
-        delivery: &Delivery,
-    ) -> Result<(), StoreError> {
-        let now = micros(self.now());
-        let mut tx = self.begin().await?;
-        let query = match delivery {
-            Delivery::Told { told, posted, .. } => sqlx::query(
-                "UPDATE messages SET told = $3, due_at = CASE WHEN wanted > $3 THEN $4 ELSE NULL END, posting_at = NULL,
-                 remote_channel = COALESCE($5, remote_channel), remote_ts = COALESCE($6, remote_ts), attempts = 0,
-                 failure = NULL, lease_until = 0 WHERE id = $1 AND epoch = $2",
-            )
-            .bind(claim.id.clone())
-            .bind(claim.epoch)
-            .bind(*told)
-            .bind(now + i64::try_from(GATHER.as_micros()).unwrap_or_default())
-            .bind(posted.as_ref().map(|posted| posted.channel.clone()))
-            .bind(posted.as_ref().map(|posted| posted.ts.clone())),
-            Delivery::PutOff {
-                until,
-                perhaps_posted,
-                failed,
-            } => sqlx::query(
-                "UPDATE messages SET due_at = $3, posting_at = CASE WHEN $4 = 1 THEN posting_at ELSE NULL END,
-                 attempts = attempts + $5, lease_until = 0 WHERE id = $1 AND epoch = $2",
-            )
-            .bind(claim.id.clone())
-            .bind(claim.epoch)
-            .bind(micros(*until))
-            .bind(i64::from(*perhaps_posted))
-            .bind(i64::from(*failed)),
-            Delivery::Renew => sqlx::query(
-                "UPDATE messages SET remote_channel = NULL, remote_ts = NULL, posting_at = NULL, told = 0, renewed = 1,
-                 due_at = $3, lease_until = 0 WHERE id = $1 AND epoch = $2",
-            )
-            .bind(claim.id.clone())
-            .bind(claim.epoch)
-            .bind(now),
-            Delivery::Plain => sqlx::query(
-                "UPDATE messages SET plain = 1, posting_at = NULL, due_at = $3, lease_until = 0
-                 WHERE id = $1 AND epoch = $2",
-            )
-            .bind(claim.id.clone())
-            .bind(claim.epoch)
-            .bind(now),
-            Delivery::GivenUp { failure } => sqlx::query(
-                "UPDATE messages SET due_at = NULL, posting_at = NULL, failure = $3, lease_until = 0
-                 WHERE id = $1 AND epoch = $2",
-            )
-            .bind(claim.id.clone())
-            .bind(claim.epoch)
-            .bind(*failure),
-        };
-        let recorded = query.execute(&mut *tx).await?.rows_affected() > 0;
-        if let (true, Delivery::Told { replies, .. }) = (recorded, delivery)
-            && !replies.is_empty()
-        {
-            // A reply counts against the limits of the channel that its message stands in, under the same name.
-            let row = sqlx::query("SELECT channel FROM messages WHERE id = $1")
-                .bind(claim.id.clone())
-                .fetch_one(&mut *tx)
-                .await?;
-            let channel: String = row.try_get(0)?;
-            for reply in replies {
-                let (kind, run, entry) = match reply {
-                    About::Evidence { run, entry } => ("evidence", run, *entry),
-                    About::Mention { run } => ("mention", run, 0),
-                    About::Run(_) | About::Digest => continue,
-                };
-                let id = self.ids.next().to_string();
-                insert(&mut tx, &id, kind, Some(*run), entry, sink, &channel, now, 1).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(())
     }
 
     /// Keeps what a service has forbidden until then.
@@ -413,48 +184,6 @@ impl Store {
             .map(|row| Ok((row.try_get(0)?, moment(row.try_get(1)?))))
             .collect()
     }
-}
-
-/// Owes the messages of a run, in the transaction that records what they should tell.
-pub(super) async fn owe(
-    tx: &mut AnyConnection,
-    ids: &crate::ids::Ids,
-    run: RunId,
-    entries: usize,
-    owed: &Owed,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    for to in &owed.to {
-        sqlx::query(
-            "INSERT INTO messages (id, kind, run_id, entry, sink, channel, opened_at, wanted, told, last, due_at, renewed,
-             plain, attempts, lease_until, epoch)
-             VALUES ($1, 'run', $2, 0, $3, $4, $5, $6, 0, $7, $5, 0, 0, 0, 0, 0)
-             ON CONFLICT (run_id, sink, kind, entry) WHERE run_id IS NOT NULL DO UPDATE SET
-             wanted = excluded.wanted, last = excluded.last, failure = NULL,
-             due_at = CASE WHEN messages.digest_id IS NOT NULL THEN NULL
-                 WHEN messages.due_at IS NOT NULL AND (messages.attempts > 0 OR excluded.last = 0) THEN messages.due_at
-                 WHEN excluded.last = 1 THEN excluded.due_at ELSE $8 END",
-        )
-        .bind(ids.next().to_string())
-        .bind(run.to_string())
-        .bind(to.sink.as_str())
-        .bind(to.channel.clone())
-        .bind(micros(now))
-        .bind(i64::try_from(entries).unwrap_or(i64::MAX))
-        .bind(i64::from(owed.last))
-        .bind(micros(after(now, GATHER)))
-        .execute(&mut *tx)
-        .await?;
-    }
-    sqlx::query(
-        "UPDATE messages SET wanted = wanted + 1, due_at = COALESCE(due_at, $2), failure = NULL
-         WHERE id IN (SELECT digest_id FROM messages WHERE run_id = $1 AND digest_id IS NOT NULL)",
-    )
-    .bind(run.to_string())
-    .bind(micros(after(now, GATHER_DIGEST)))
-    .execute(&mut *tx)
-    .await?;
-    Ok(())
 }
 
 #[allow(
