@@ -21,6 +21,7 @@ mod definitions;
 mod discovery;
 pub mod incoming;
 pub mod json;
+pub mod loopback;
 pub mod names;
 pub mod outgoing;
 pub mod ownership;

@@ -16,6 +16,7 @@ mod delete;
 mod evict;
 mod forms;
 mod list;
+mod loopback;
 mod patch;
 mod refusals;
 mod watch;
