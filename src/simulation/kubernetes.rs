@@ -3,6 +3,7 @@
 //! [`world`] holds the objects and the time and says how controllers work on them; [`run`] moves the time. Whoever is
 //! outside speaks the Kubernetes API: there is no other door.
 
+pub mod controllers;
 pub mod refusal;
 pub mod resources;
 pub mod run;
