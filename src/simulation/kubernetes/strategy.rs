@@ -177,7 +177,7 @@ pub(super) fn ends(old: &Value, new: &Value) -> bool {
             .as_i64()
             .unwrap_or_default()
             == 0
-        && old["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty)
+        && new["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty)
 }
 
 /// Writes down who owns the fields of a new object.
