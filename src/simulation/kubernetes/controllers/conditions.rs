@@ -40,7 +40,7 @@ pub fn reason<'a>(status: &'a Value, kind: &str) -> &'a str {
 
 /// Takes a condition away.
 pub fn remove(status: &mut Value, kind: &str) {
-    if let Some(conditions) = status["conditions"].as_array_mut() {
+    if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
         conditions.retain(|condition| condition["type"] != kind);
     }
 }

@@ -57,7 +57,7 @@ pub const NODE_STATUS: SignedDuration = s(300);
 /// From a binding to the first status.
 pub const POD_SEEN: SignedDuration = ms(100);
 /// How long a sandbox and the mounting of volumes take.
-pub const SANDBOX: SignedDuration = ms(700);
+pub const SANDBOX: SignedDuration = ms(1000);
 /// How long a pull takes, unless the script says otherwise.
 pub const PULL: SignedDuration = ms(1500);
 /// From the end of a container until the kubelet has seen it.

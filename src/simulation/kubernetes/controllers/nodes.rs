@@ -243,7 +243,12 @@ impl Nodes {
                     };
                     conditions::set(status, condition, now);
                 }
-                for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+                for condition in status
+                    .get_mut("conditions")
+                    .and_then(Value::as_array_mut)
+                    .into_iter()
+                    .flatten()
+                {
                     if all.iter().any(|(kind, ..)| condition["type"] == *kind) {
                         condition["lastHeartbeatTime"] = stamp(now).into();
                     }

@@ -99,27 +99,42 @@ pub fn claim(world: &mut World, owner: &Object, selector: &Selector) -> Vec<Arc<
             .collect()
     };
     for key in released {
-        let uid = Arc::clone(owner.uid());
-        world
-            .update(&key, MANAGER, |pod| {
-                if let Some(owners) = pod["metadata"]["ownerReferences"].as_array_mut() {
-                    owners.retain(|owner| owner["uid"].as_str() != Some(&uid));
-                }
-            })
-            .ok();
+        release(world, &key, owner.uid());
     }
     let reference = reference(world, owner);
     for key in adopted {
-        let changed = world.update(&key, MANAGER, |pod| {
-            let owners = &mut pod["metadata"]["ownerReferences"];
-            match owners.as_array_mut() {
-                Some(owners) => owners.push(reference.clone()),
-                None => *owners = json!([reference.clone()]),
-            }
-        });
-        mine.extend(changed.ok().flatten());
+        mine.extend(adopt(world, &key, &reference));
     }
     mine
+}
+
+/// Takes an owner away from an object.
+pub fn release(world: &mut World, key: &Key, uid: &str) {
+    world
+        .update(key, MANAGER, |object| {
+            let metadata = &mut object["metadata"];
+            if let Some(owners) = metadata.get_mut("ownerReferences").and_then(Value::as_array_mut) {
+                owners.retain(|owner| owner["uid"].as_str() != Some(uid));
+                if owners.is_empty()
+                    && let Value::Object(fields) = metadata
+                {
+                    fields.remove("ownerReferences");
+                }
+            }
+        })
+        .ok();
+}
+
+/// Gives an object an owner. Returns it as it is now.
+pub fn adopt(world: &mut World, key: &Key, reference: &Value) -> Option<Arc<Object>> {
+    let adopted = world.update(key, MANAGER, |object| {
+        let owners = &mut object["metadata"]["ownerReferences"];
+        match owners.as_array_mut() {
+            Some(owners) => owners.push(reference.clone()),
+            None => *owners = json!([reference]),
+        }
+    });
+    adopted.ok().flatten()
 }
 
 /// The key of an object's controller, if it is one of these and there.

@@ -160,7 +160,7 @@ pub(super) fn ready(pod: &Value) -> bool {
 pub(super) fn template(app: &str, script: &Value) -> Value {
     let mut template = json!({
         "metadata": {"labels": {"app": app}},
-        "spec": {"containers": [{
+        "spec": {"terminationGracePeriodSeconds": 30, "containers": [{
             "name": "app",
             "image": format!("{app}:1"),
             "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "128Mi"}},

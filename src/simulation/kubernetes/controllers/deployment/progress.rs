@@ -182,7 +182,7 @@ fn note_failure(status: &mut Value, new: Option<&Set>, old: &[Set]) {
         .chain(old)
         .find_map(|set| conditions::find(&set.value["status"], "ReplicaFailure"));
     conditions::remove(status, "ReplicaFailure");
-    if let (Some(failure), Some(conditions)) = (failure, status["conditions"].as_array_mut()) {
+    if let (Some(failure), Some(conditions)) = (failure, status.get_mut("conditions").and_then(Value::as_array_mut)) {
         let mut failure = failure.clone();
         failure["lastUpdateTime"] = failure["lastTransitionTime"].clone();
         conditions.push(failure);

@@ -102,14 +102,7 @@ pub(super) fn claim(world: &mut World, deployment: &Deployment) -> Vec<Set> {
         .collect();
     let (mut mine, strangers): (Vec<_>, Vec<_>) = owned.into_iter().partition(|set| selector.matches(set));
     for set in strangers.iter().filter(|set| !set.deleting()) {
-        let uid = Arc::clone(owner.uid());
-        world
-            .update(set.key(), MANAGER, |set| {
-                if let Some(owners) = set["metadata"]["ownerReferences"].as_array_mut() {
-                    owners.retain(|owner| owner["uid"].as_str() != Some(&uid));
-                }
-            })
-            .ok();
+        own::release(world, set.key(), owner.uid());
     }
     if !owner.deleting() {
         let orphans: Vec<_> = world
@@ -119,14 +112,7 @@ pub(super) fn claim(world: &mut World, deployment: &Deployment) -> Vec<Set> {
             .collect();
         let reference = own::reference(world, owner);
         for key in orphans {
-            let adopted = world.update(&key, MANAGER, |set| {
-                let owners = &mut set["metadata"]["ownerReferences"];
-                match owners.as_array_mut() {
-                    Some(owners) => owners.push(reference.clone()),
-                    None => *owners = json!([reference.clone()]),
-                }
-            });
-            mine.extend(adopted.ok().flatten());
+            mine.extend(own::adopt(world, &key, &reference));
         }
     }
     mine.iter().map(Set::read).collect()

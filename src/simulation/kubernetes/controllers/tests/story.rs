@@ -108,7 +108,54 @@ fn tell(seed: u64) -> (String, Vec<u8>) {
 #[test]
 fn tells_the_story_of_a_bad_week() {
     let (story, _) = tell(1);
-    insta::assert_snapshot!(story, @"");
+    insta::assert_snapshot!(story, @r"
+    A Deployment of 3 comes up
+      web-55b4f5765f on n1: Running ready restarts=0
+      web-55b4f5765f on n2: Running ready restarts=0
+      web-55b4f5765f on n3: Running ready restarts=0
+    and says
+      Progressing=True NewReplicaSetAvailable
+      Available=True MinimumReplicasAvailable
+    One pod crashes for two minutes
+      web-55b4f5765f on n1: Running ready restarts=0
+      web-55b4f5765f on n2: CrashLoopBackOff restarts=4
+      web-55b4f5765f on n3: Running ready restarts=0
+    It is evicted
+      web-55b4f5765f on n1: Running ready restarts=0
+      web-55b4f5765f on n2: Running ready restarts=0
+      web-55b4f5765f on n3: Running ready restarts=0
+    A node has been silent for 70 s
+      web-55b4f5765f on n1: Running ready restarts=0
+      web-55b4f5765f on n2: Running restarts=0
+      web-55b4f5765f on n3: Running ready restarts=0
+    and for 400 s
+      web-55b4f5765f on n1: Running ready restarts=0
+      web-55b4f5765f on n1: Running ready restarts=0
+      web-55b4f5765f on n2: Running restarts=0 leaving
+      web-55b4f5765f on n3: Running ready restarts=0
+    It comes back
+      web-55b4f5765f on n1: Running ready restarts=0
+      web-55b4f5765f on n1: Running ready restarts=0
+      web-55b4f5765f on n3: Running ready restarts=0
+    A rollout sticks
+      n1: Running ready restarts=0
+      n1: Running ready restarts=0
+      n3: Running ready restarts=0
+      n2: Running restarts=0
+    and says
+      Progressing=False ProgressDeadlineExceeded
+      Available=True MinimumReplicasAvailable
+    It is rolled back
+      web-55b4f5765f on n1: Running ready restarts=0
+      web-55b4f5765f on n1: Running ready restarts=0
+      web-55b4f5765f on n3: Running ready restarts=0
+    and says
+      Progressing=True NewReplicaSetAvailable
+      Available=True MinimumReplicasAvailable
+    ReplicaSets
+      revision 2 before -: 0 replicas
+      revision 3 before 1: 3 replicas
+    ");
 }
 
 #[test]
