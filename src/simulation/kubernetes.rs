@@ -15,6 +15,7 @@
 pub mod accept;
 pub mod access;
 mod admission;
+pub mod controllers;
 pub mod conversion;
 pub mod defaults;
 mod definitions;

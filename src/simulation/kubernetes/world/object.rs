@@ -1,6 +1,9 @@
 //! One stored object: its JSON, and of its metadata what is asked for all the time.
 
-use std::sync::Arc;
+use std::{
+    any::Any,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -33,6 +36,12 @@ impl Key {
 /// One of `metadata.ownerReferences`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
+    /// `apps/v1`.
+    pub api_version: Arc<str>,
+    /// `ReplicaSet`.
+    pub kind: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
     /// Its uid.
     pub uid: Arc<str>,
     /// Whether it is the controller.
@@ -54,6 +63,7 @@ pub struct Object {
     node: Option<Arc<str>>,
     deleting: bool,
     finalized: bool,
+    facts: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Object {
@@ -72,6 +82,9 @@ impl Object {
             owners
                 .iter()
                 .map(|owner| Owner {
+                    api_version: text(&owner["apiVersion"]),
+                    kind: text(&owner["kind"]),
+                    name: text(&owner["name"]),
                     uid: text(&owner["uid"]),
                     controller: owner["controller"] == true,
                     blocks: owner["blockOwnerDeletion"] == true,
@@ -103,6 +116,7 @@ impl Object {
             node,
             deleting,
             finalized,
+            facts: OnceLock::new(),
         }
     }
 
@@ -138,6 +152,17 @@ impl Object {
     /// with `#[serde(borrow)]` for text, which may carry escapes.
     pub fn view<'a, T: Deserialize<'a>>(&'a self) -> T {
         serde_json::from_slice(&self.bytes).expect("the view fits what is stored")
+    }
+
+    /// What controllers ask of it again and again, read out of it once.
+    ///
+    /// # Panics
+    /// When the objects of one resource are asked for two types of facts.
+    pub fn facts<T: Any + Send + Sync>(&self, read: impl FnOnce(&Self) -> T) -> &T {
+        self.facts
+            .get_or_init(|| Box::new(read(self)))
+            .downcast_ref()
+            .expect("a resource has one type of facts")
     }
 
     /// Its uid.

@@ -1,0 +1,347 @@
+//! The ReplicaSets of a Deployment: whose they are, which is the new one, and their revisions.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Deployment;
+use crate::simulation::kubernetes::{
+    controllers::{
+        conditions::{self, Condition},
+        own::{self, MANAGER},
+        pod,
+        record::{Kind, Recorder},
+        replica_set::annotations,
+        selector::Selector,
+        template::{self, HASH_LABEL},
+    },
+    resources::REPLICA_SETS,
+    world::{Key, Object, World, stamp},
+};
+
+pub(super) const REVISION: &str = "deployment.kubernetes.io/revision";
+const HISTORY: &str = "deployment.kubernetes.io/revision-history";
+const DESIRED: &str = "deployment.kubernetes.io/desired-replicas";
+const MAX: &str = "deployment.kubernetes.io/max-replicas";
+/// What a ReplicaSet does not take over from its Deployment.
+const OWN: [&str; 6] = [
+    "kubectl.kubernetes.io/last-applied-configuration",
+    REVISION,
+    HISTORY,
+    DESIRED,
+    MAX,
+    "deprecated.deployment.rollback.to",
+];
+/// The longest history.
+const LONGEST: usize = 2000;
+
+/// A ReplicaSet, read.
+#[derive(Clone)]
+pub(super) struct Set {
+    pub(super) object: Arc<Object>,
+    pub(super) value: Value,
+    pub(super) replicas: i64,
+    pub(super) created: Timestamp,
+}
+
+impl Set {
+    pub(super) fn read(object: &Arc<Object>) -> Self {
+        let value = object.value();
+        let created = value["metadata"]["creationTimestamp"].as_str();
+        Self {
+            replicas: pod::number(&value["spec"]["replicas"], 1),
+            created: created.and_then(|at| at.parse().ok()).unwrap_or_default(),
+            object: Arc::clone(object),
+            value,
+        }
+    }
+
+    fn annotation(&self, name: &str) -> Option<&str> {
+        self.value["metadata"]["annotations"][name].as_str()
+    }
+
+    pub(super) fn revision(&self) -> i64 {
+        self.annotation(REVISION)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// How many pods its Deployment wanted when it was scaled last.
+    pub(super) fn desired(&self) -> Option<i64> {
+        self.annotation(DESIRED)?.parse().ok()
+    }
+
+    /// How many pods its Deployment might have had then.
+    pub(super) fn max(&self) -> Option<i64> {
+        self.annotation(MAX)?.parse().ok()
+    }
+
+    pub(super) fn available(&self) -> i64 {
+        self.value["status"]["availableReplicas"].as_i64().unwrap_or_default()
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        self.object.uid()
+    }
+
+    /// Oldest first.
+    pub(super) fn age(&self) -> (Timestamp, &str) {
+        (self.created, self.object.name())
+    }
+}
+
+/// The ReplicaSets that are this Deployment's: adopted and released by labels.
+pub(super) fn claim(world: &mut World, deployment: &Deployment) -> Vec<Set> {
+    let owner = &deployment.object;
+    let selector = Selector::parse(&deployment.value["spec"]["selector"]);
+    let owned: Vec<_> = world
+        .owned_by(owner.uid())
+        .filter(|set| set.key().resource == REPLICA_SETS && set.controller() == Some(owner.uid()))
+        .cloned()
+        .collect();
+    let (mut mine, strangers): (Vec<_>, Vec<_>) = owned.into_iter().partition(|set| selector.matches(set));
+    for set in strangers.iter().filter(|set| !set.deleting()) {
+        own::release(world, set.key(), owner.uid());
+    }
+    if !owner.deleting() {
+        let orphans: Vec<_> = world
+            .labelled(REPLICA_SETS, owner.namespace(), &selector.equalities())
+            .filter(|set| set.controller().is_none() && !set.deleting() && selector.matches(set))
+            .map(|set| set.key().clone())
+            .collect();
+        let reference = own::reference(world, owner);
+        for key in orphans {
+            mine.extend(own::adopt(world, &key, &reference));
+        }
+    }
+    mine.iter().map(Set::read).collect()
+}
+
+/// The one with this template, the oldest if there are several, and all others.
+pub(super) fn split(deployment: &Deployment, mut sets: Vec<Set>) -> (Option<Set>, Vec<Set>) {
+    sets.sort_by(|left, right| left.age().cmp(&right.age()));
+    let at = sets
+        .iter()
+        .position(|set| template::same(&set.value["spec"]["template"], deployment.template()));
+    let new = at.map(|at| sets.remove(at));
+    (new, sets)
+}
+
+/// Sets the annotations of the new ReplicaSet; returns whether they differ from before.
+fn annotate(deployment: &Deployment, set: &mut Value, revision: i64, fresh: bool) -> bool {
+    let before = annotations(set);
+    let mut after = before.clone();
+    for (name, value) in annotations(&deployment.value) {
+        if !OWN.contains(&name.as_str()) {
+            after.insert(name, value);
+        }
+    }
+    let old = before.get(REVISION).and_then(Value::as_str).map(str::to_owned);
+    let number: i64 = old.as_deref().and_then(|old| old.parse().ok()).unwrap_or_default();
+    if number < revision {
+        after.insert(REVISION.to_owned(), revision.to_string().into());
+        if let Some(old) = old {
+            let mut history = before
+                .get(HISTORY)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            while history.len() + old.len() + 1 > LONGEST {
+                history = history
+                    .split_once(',')
+                    .map_or(String::new(), |(_, rest)| rest.to_owned());
+            }
+            let history = if history.is_empty() {
+                old
+            } else {
+                format!("{history},{old}")
+            };
+            after.insert(HISTORY.to_owned(), history.into());
+        }
+    }
+    if fresh {
+        after.insert(DESIRED.to_owned(), deployment.replicas.to_string().into());
+        after.insert(
+            MAX.to_owned(),
+            (deployment.replicas + deployment.surge).to_string().into(),
+        );
+    }
+    let differs = before != after;
+    if differs {
+        set["metadata"]["annotations"] = after.into();
+    }
+    differs
+}
+
+/// Gives the new ReplicaSet its number, and the Deployment too.
+pub(super) fn renumber(world: &mut World, deployment: &mut Deployment, set: Set, revision: i64) -> Set {
+    let mut value = set.value.clone();
+    let annotated = annotate(deployment, &mut value, revision, false);
+    if annotated || pod::number(&value["spec"]["minReadySeconds"], 0) != deployment.min_ready {
+        value["spec"]["minReadySeconds"] = deployment.min_ready.into();
+        let written = world.update(set.object.key(), MANAGER, |set| *set = value);
+        return written.ok().flatten().map_or(set, |object| Set::read(&object));
+    }
+    let number = set.annotation(REVISION).unwrap_or_default().to_owned();
+    let first = deployment.deadline.is_some() && conditions::find(deployment.status(), "Progressing").is_none();
+    if first || deployment.value["metadata"]["annotations"][REVISION] != number.as_str() {
+        let (now, message) = (world.now(), format!("Found new replica set \"{}\"", set.object.name()));
+        deployment.write(world, |deployment| {
+            deployment["metadata"]["annotations"][REVISION] = number.into();
+            if first {
+                condition(
+                    &mut deployment["status"],
+                    ("Progressing", "True", "FoundNewReplicaSet"),
+                    &message,
+                    now,
+                );
+            }
+        });
+    }
+    set
+}
+
+/// Makes the new ReplicaSet.
+pub(super) fn make(
+    world: &mut World,
+    events: &mut Recorder,
+    deployment: &mut Deployment,
+    old: &[Set],
+    revision: i64,
+) -> Option<Set> {
+    let collisions = pod::number(&deployment.status()["collisionCount"], 0);
+    let hash = template::hash(deployment.template(), collisions);
+    let name = format!("{}-{hash}", deployment.name());
+    let mut template = deployment.template().clone();
+    template["metadata"]["labels"][HASH_LABEL] = hash.as_str().into();
+    let mut selector = deployment.value["spec"]["selector"].clone();
+    selector["matchLabels"][HASH_LABEL] = hash.as_str().into();
+    let replicas = super::rollout::size_of_new(deployment, super::wanted(old), 0);
+    let mut set = json!({
+        "metadata": {"name": name, "labels": template["metadata"]["labels"]},
+        "spec": {"replicas": replicas, "selector": selector, "template": template},
+    });
+    if deployment.min_ready > 0 {
+        set["spec"]["minReadySeconds"] = deployment.min_ready.into();
+    }
+    annotate(deployment, &mut set, revision, true);
+    let now = world.now();
+    match own::create(world, REPLICA_SETS, set, &deployment.object) {
+        Ok(object) => {
+            if replicas > 0 {
+                let message = format!("Scaled up replica set {name} from 0 to {replicas}");
+                events.record(
+                    world,
+                    &own::about(&deployment.object),
+                    Kind::Normal,
+                    "ScalingReplicaSet",
+                    &message,
+                );
+            }
+            let (message, watched) = (
+                format!("Created new replica set \"{name}\""),
+                deployment.deadline.is_some(),
+            );
+            deployment.write(world, |deployment| {
+                deployment["metadata"]["annotations"][REVISION] = revision.to_string().into();
+                if watched {
+                    condition(
+                        &mut deployment["status"],
+                        ("Progressing", "True", "NewReplicaSetCreated"),
+                        &message,
+                        now,
+                    );
+                }
+            });
+            Some(Set::read(&object))
+        }
+        Err(refusal) if refusal.reason == "AlreadyExists" => {
+            deployment.write(world, |deployment| {
+                deployment["status"]["collisionCount"] = (collisions + 1).into()
+            });
+            None
+        }
+        Err(refusal) => {
+            let message = format!("Failed to create new replica set \"{name}\": {refusal}");
+            if deployment.deadline.is_some() {
+                deployment.write(world, |deployment| {
+                    condition(
+                        &mut deployment["status"],
+                        ("Progressing", "False", "ReplicaSetCreateError"),
+                        &message,
+                        now,
+                    );
+                });
+            }
+            let about = own::about(&deployment.object);
+            events.record(world, &about, Kind::Warning, "ReplicaSetCreateError", &message);
+            None
+        }
+    }
+}
+
+/// Sets a condition of a Deployment: one with the same status and reason stays as it is.
+pub(super) fn condition(status: &mut Value, (kind, value, reason): (&str, &str, &str), message: &str, now: Timestamp) {
+    if conditions::status(status, kind) == value && conditions::reason(status, kind) == reason {
+        return;
+    }
+    renew(status, (kind, value, reason), message, now);
+}
+
+/// Sets a condition of a Deployment, with a new time of update.
+pub(super) fn renew(status: &mut Value, (kind, value, reason): (&str, &str, &str), message: &str, now: Timestamp) {
+    let condition = Condition {
+        kind,
+        status: value,
+        reason,
+        message,
+    };
+    conditions::set(status, condition, now);
+    if let Some(conditions) = status["conditions"].as_array_mut()
+        && let Some(condition) = conditions.iter_mut().find(|condition| condition["type"] == kind)
+    {
+        condition["lastUpdateTime"] = stamp(now).into();
+    }
+}
+
+/// Scales a ReplicaSet and writes down for how many. Returns whether its size differs, and what it is now.
+pub(super) fn scale(
+    world: &mut World,
+    events: &mut Recorder,
+    deployment: &Deployment,
+    set: &Set,
+    (replicas, forced): (i64, bool),
+) -> (bool, Set) {
+    let (desired, max) = (deployment.replicas, deployment.replicas + deployment.surge);
+    let resized = set.replicas != replicas;
+    let noted = set.desired() == Some(desired) && set.max() == Some(max);
+    if !(resized || forced && !noted) {
+        return (false, set.clone());
+    }
+    let key: &Key = set.object.key();
+    let written = world.update(key, MANAGER, |set| {
+        set["spec"]["replicas"] = replicas.into();
+        set["metadata"]["annotations"][DESIRED] = desired.to_string().into();
+        set["metadata"]["annotations"][MAX] = max.to_string().into();
+    });
+    let Ok(Some(object)) = written else {
+        return (false, set.clone());
+    };
+    if resized {
+        let direction = if set.replicas < replicas { "up" } else { "down" };
+        let message = format!(
+            "Scaled {direction} replica set {} from {} to {replicas}",
+            set.object.name(),
+            set.replicas
+        );
+        events.record(
+            world,
+            &own::about(&deployment.object),
+            Kind::Normal,
+            "ScalingReplicaSet",
+            &message,
+        );
+    }
+    (resized, Set::read(&object))
+}

@@ -1,0 +1,575 @@
+//! All kubelets: what becomes of the pods that are bound to nodes.
+//!
+//! Nothing runs here. [`life`] is the script of what the containers do; `container` carries it out, `probe` asks,
+//! `status` writes what a kubelet would write. A node whose script says `silent` has a kubelet that nobody hears and
+//! that hears nobody: what happens to its pods is seen when it comes back.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{
+    conditions::{self, Condition},
+    latency, node, pod,
+    quantity::Quantity,
+    record::{About, Kind, Recorder},
+};
+use crate::simulation::kubernetes::{
+    resources::{NODES, PODS, ResourceId},
+    run::Controller,
+    world::{Change, ChangeKind, DeleteOptions, Due, Key, Object, World},
+};
+
+mod container;
+pub mod life;
+mod pressure;
+mod probe;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use container::{Container, Ended, Restart, Role, State, Told};
+
+const NAME: &str = "kubelet";
+
+/// A pod on a node.
+struct Pod {
+    key: Key,
+    uid: Arc<str>,
+    node: Arc<str>,
+    /// As messages name it.
+    words: String,
+    restart: Restart,
+    containers: Vec<Container>,
+    resources: BTreeMap<String, Value>,
+    gates: Vec<String>,
+    open_gates: Vec<String>,
+    /// When it has been active for too long.
+    deadline: Option<Timestamp>,
+    seen: Timestamp,
+    sandbox: Timestamp,
+    ip: String,
+    host_ip: String,
+    annotations: Value,
+    generation: i64,
+    /// Until when it has to have stopped.
+    stopping: Option<Timestamp>,
+    failed: Option<(&'static str, String)>,
+    /// It was never admitted.
+    refused: bool,
+    /// When it goes, now that it has ended while it was being deleted.
+    gone: Option<Timestamp>,
+    /// Counts what is on the queue: only the last one holds.
+    wake: u64,
+    next: Option<Timestamp>,
+    written: u64,
+}
+
+impl Pod {
+    /// Whether it was stopped and all of it has ended.
+    fn stopped_for_good(&self) -> bool {
+        (self.stopping.is_some() || self.failed.is_some()) && !self.containers.iter().any(Container::running)
+    }
+
+    fn closed_gate(&self) -> Option<&str> {
+        self.gates
+            .iter()
+            .find(|gate| !self.open_gates.contains(gate))
+            .map(String::as_str)
+    }
+
+    fn about(&self, object: &Object, container: &Container) -> About {
+        let field = if container.role == Role::App {
+            "containers"
+        } else {
+            "initContainers"
+        };
+        About::object(object).field(format!("spec.{field}{{{}}}", container.name))
+    }
+}
+
+/// The kubelets of all nodes, as far as pods are concerned.
+pub struct Kubelets {
+    pods: HashMap<Key, Pod>,
+    events: Recorder,
+    /// The images that are on a node.
+    images: HashSet<(Arc<str>, String)>,
+    /// The number of each node, for addresses, and of the pod that came last.
+    addresses: HashMap<Arc<str>, (usize, usize)>,
+    pressure: pressure::Pressure,
+}
+
+impl Default for Kubelets {
+    fn default() -> Self {
+        Self {
+            pods: HashMap::new(),
+            events: Recorder::core(NAME, NAME),
+            images: HashSet::new(),
+            addresses: HashMap::new(),
+            pressure: pressure::Pressure::default(),
+        }
+    }
+}
+
+impl Controller for Kubelets {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn resources(&self) -> &[ResourceId] {
+        &[PODS, NODES]
+    }
+
+    fn changed(&mut self, world: &mut World, changes: &[Change]) {
+        for change in changes {
+            if change.key.resource == NODES {
+                self.node_changed(world, change);
+                continue;
+            }
+            match &change.after {
+                Some(object) if change.kind != ChangeKind::Deleted => self.pod_changed(world, object),
+                _ => {
+                    self.pods.remove(&change.key);
+                }
+            }
+        }
+    }
+
+    fn due(&mut self, world: &mut World, due: &Due) {
+        let Some(key) = due.about.clone() else { return };
+        match due.what {
+            "pressure" => self.relieve(world, &key),
+            "look" => self.turn(world, &key, true),
+            _ if self.pods.get(&key).is_some_and(|pod| pod.wake == due.number) => self.turn(world, &key, false),
+            _ => {}
+        }
+    }
+}
+
+/// Whether nobody hears of this node.
+fn silent(world: &World, node: &str) -> bool {
+    world
+        .find(NODES, "", node)
+        .is_none_or(|object| node::facts(object).life.silent)
+}
+
+impl Kubelets {
+    fn node_changed(&mut self, world: &mut World, change: &Change) {
+        let life = |object: &Option<Arc<Object>>| object.as_ref().map(|object| node::facts(object).life.clone());
+        let (before, after) = (life(&change.before), life(&change.after));
+        let Some(after) = after else { return };
+        if before.as_ref() == Some(&after) {
+            return;
+        }
+        if before.is_none_or(|before| before.silent) && !after.silent {
+            let pods: Vec<Key> = world.pods_on(&change.key.name).map(|pod| pod.key().clone()).collect();
+            for key in pods {
+                world.schedule(world.now() + latency::POD_SEEN, Due::about(NAME, "look", key));
+            }
+        }
+        self.feel_pressure(world, &change.key, &after);
+    }
+
+    fn pod_changed(&mut self, world: &mut World, object: &Arc<Object>) {
+        let Some(node) = object.node() else { return };
+        let key = object.key();
+        if let Some(pod) = self.pods.get(key).filter(|pod| pod.uid == *object.uid()) {
+            if pod.written != object.revision() {
+                world.schedule(world.now() + latency::POD_SEEN, Due::about(NAME, "look", key.clone()));
+            }
+            return;
+        }
+        if !pod::facts(object).running_or_coming() && !object.deleting() {
+            return;
+        }
+        let pod = self.read(world, object, Arc::clone(node));
+        self.pods.insert(key.clone(), pod);
+        world.schedule(world.now() + latency::POD_SEEN, Due::about(NAME, "look", key.clone()));
+    }
+
+    fn read(&mut self, world: &World, object: &Arc<Object>, node: Arc<str>) -> Pod {
+        let value = object.value();
+        let spec = &value["spec"];
+        let restart = match spec["restartPolicy"].as_str() {
+            Some("Never") => Restart::Never,
+            Some("OnFailure") => Restart::OnFailure,
+            _ => Restart::Always,
+        };
+        let grace = SignedDuration::from_secs(pod::number(&spec["terminationGracePeriodSeconds"], 30));
+        let mut containers = Vec::new();
+        let mut resources = BTreeMap::new();
+        for (field, init) in [("initContainers", true), ("containers", false)] {
+            for container in spec[field].as_array().into_iter().flatten() {
+                let role = match (init, container["restartPolicy"] == "Always") {
+                    (false, _) => Role::App,
+                    (true, true) => Role::Sidecar,
+                    (true, false) => Role::Init,
+                };
+                let read = Container::read(container, role, restart, grace);
+                if container["resources"].is_object() {
+                    resources.insert(read.name.clone(), container["resources"].clone());
+                }
+                containers.push(read);
+            }
+        }
+        let (host_ip, ip) = self.address(world, &node, spec["hostNetwork"] == true);
+        let gates = spec["readinessGates"].as_array().into_iter().flatten();
+        Pod {
+            key: object.key().clone(),
+            uid: Arc::clone(object.uid()),
+            words: pod::in_words(object),
+            restart,
+            containers,
+            resources,
+            gates: gates
+                .filter_map(|gate| gate["conditionType"].as_str().map(str::to_owned))
+                .collect(),
+            open_gates: Vec::new(),
+            deadline: spec["activeDeadlineSeconds"]
+                .as_i64()
+                .map(|seconds| world.now() + SignedDuration::from_secs(seconds)),
+            seen: world.now(),
+            sandbox: world.now() + latency::POD_SEEN + latency::SANDBOX,
+            ip,
+            host_ip,
+            annotations: scripts(&value),
+            generation: object.generation(),
+            stopping: None,
+            failed: None,
+            refused: false,
+            gone: None,
+            wake: 0,
+            next: None,
+            written: 0,
+            node,
+        }
+    }
+
+    /// The node's address, and one for a pod on it.
+    fn address(&mut self, world: &World, node: &Arc<str>, host: bool) -> (String, String) {
+        let number = self.addresses.len();
+        let (number, last) = self.addresses.entry(Arc::clone(node)).or_insert((number, 1));
+        *last = if *last >= 254 { 2 } else { *last + 1 };
+        let said = world.find(NODES, "", node).and_then(|object| {
+            let value = object.value();
+            let addresses = value["status"]["addresses"].as_array().cloned().unwrap_or_default();
+            let internal = addresses.iter().find(|address| address["type"] == "InternalIP")?;
+            internal["address"].as_str().map(str::to_owned)
+        });
+        let (high, low) = (*number / 256, *number % 256);
+        let node_ip = said.unwrap_or_else(|| format!("10.1.{high}.{low}"));
+        let ip = if host {
+            node_ip.clone()
+        } else {
+            format!("10.{}.{low}.{last}", 64 + high)
+        };
+        (node_ip, ip)
+    }
+
+    /// A pod's turn. `look`: somebody else has changed it, or its node is back.
+    fn turn(&mut self, world: &mut World, key: &Key, look: bool) {
+        let Some(object) = world.get(key).cloned() else {
+            self.pods.remove(key);
+            return;
+        };
+        let Some(mut pod) = self.pods.remove(key) else { return };
+        if pod.uid == *object.uid() && !silent(world, &pod.node) {
+            self.live(world, &object, &mut pod, look);
+        } else {
+            pod.next = None;
+        }
+        if world.get(key).is_some_and(|object| object.uid() == &pod.uid) {
+            self.pods.insert(key.clone(), pod);
+        }
+    }
+
+    fn live(&mut self, world: &mut World, object: &Arc<Object>, pod: &mut Pod, look: bool) {
+        let now = world.now();
+        let mut changed = look;
+        if look {
+            self.look(world, object, pod);
+        }
+        if pod.next.is_none() && pod.wake == 0 && pod.stopping.is_none() {
+            self.admit(world, object, pod);
+        }
+        // What is late, because the node was silent, is made up for in its order.
+        let mut rounds = 0;
+        while rounds < 1000 && self.step(world, object, pod, now) {
+            changed = true;
+            rounds += 1;
+        }
+        if pod.deadline.is_some_and(|deadline| deadline <= now) && pod.failed.is_none() && pod.stopping.is_none() {
+            let message = "Pod was active on the node longer than the specified deadline".to_owned();
+            self.events.record_on(
+                world,
+                &pod.node,
+                &About::object(object),
+                (Kind::Normal, "DeadlineExceeded", &message),
+            );
+            self.kill(world, object, pod, SignedDuration::ZERO);
+            pod.failed = Some(("DeadlineExceeded", message));
+            while self.step(world, object, pod, now) {}
+            changed = true;
+        }
+        if changed {
+            self.show(world, pod);
+        }
+        if object.deleting() && pod.stopped_for_good() {
+            match pod.gone {
+                Some(gone) if gone <= now => {
+                    let options = DeleteOptions {
+                        grace_period: Some(0),
+                        uid: Some(pod.uid.to_string()),
+                        ..DeleteOptions::default()
+                    };
+                    world.delete(&pod.key, &options).ok();
+                    pod.next = None;
+                    return;
+                }
+                Some(_) => {}
+                None => pod.gone = Some(now + latency::POD_GONE),
+            }
+        }
+        self.plan(world, pod);
+    }
+
+    /// Whether the node has room for it: the scheduler saw to that, whoever set `nodeName` by hand did not.
+    fn admit(&mut self, world: &mut World, object: &Arc<Object>, pod: &mut Pod) {
+        let Some(node) = world.find(NODES, "", &pod.node).cloned() else {
+            return;
+        };
+        let room = node::facts(&node);
+        let mut used = pod::Requests::default();
+        let mut pods = 0;
+        for other in world.pods_on(&pod.node).filter(|other| other.uid() != &pod.uid) {
+            let facts = pod::facts(other);
+            if facts.running_or_coming() {
+                pods += 1;
+                used.cpu += facts.requests.cpu;
+                used.memory += facts.requests.memory;
+            }
+        }
+        let wanted = pod::facts(object).requests;
+        let short = |name: &'static str, asked: i64, used: i64, all: i64| {
+            (asked > 0 && used + asked > all).then(|| {
+                let message = format!(
+                    "Pod was rejected: Node didn't have enough resource: {}, requested: {asked}, used: {used}, capacity: {all}",
+                    &name["OutOf".len()..]
+                );
+                (name, message)
+            })
+        };
+        let refusal = short("OutOfpods", 1, pods, room.pods)
+            .or_else(|| short("OutOfcpu", wanted.cpu, used.cpu, room.allocatable.cpu))
+            .or_else(|| short("OutOfmemory", wanted.memory, used.memory, room.allocatable.memory));
+        if let Some((reason, message)) = refusal {
+            let event = message.trim_start_matches("Pod was rejected: ").to_owned();
+            self.events.record_on(
+                world,
+                &pod.node,
+                &About::object(object),
+                (Kind::Warning, reason, &event),
+            );
+            pod.failed = Some((reason, message));
+            pod.refused = true;
+        }
+    }
+
+    /// What somebody else has changed: deletion, scripts, resources, gates.
+    fn look(&mut self, world: &mut World, object: &Arc<Object>, pod: &mut Pod) {
+        let value = object.value();
+        let now = world.now();
+        let conditions = &value["status"];
+        pod.open_gates = pod.gates.clone();
+        pod.open_gates
+            .retain(|gate| conditions::status(conditions, gate) == "True");
+        let scripts = scripts(&value);
+        if scripts != pod.annotations {
+            pod.annotations = scripts;
+            for (container, spec) in pod.containers.iter_mut().zip(specs(&value)) {
+                if let Ok(life) = life::read(&value["metadata"]["annotations"], &container.name) {
+                    container.rescript(life.now(world, &value, spec), now);
+                }
+            }
+        }
+        if object.generation() != pod.generation {
+            pod.generation = object.generation();
+            for (container, spec) in pod.containers.iter_mut().zip(specs(&value)) {
+                if spec["resources"].is_object() {
+                    pod.resources.insert(container.name.clone(), spec["resources"].clone());
+                }
+                let limit = Quantity::of(&spec["resources"]["limits"]["memory"]).map_or(0, Quantity::whole);
+                if limit != container.limit {
+                    container.relimit(limit, now);
+                }
+            }
+        }
+        if object.deleting() {
+            let until = pod::facts(object).deleted.unwrap_or(now);
+            if pod.stopping.is_none_or(|before| until < before) {
+                pod.stopping = Some(until);
+                self.kill(world, object, pod, until.duration_since(now).max(SignedDuration::ZERO));
+            }
+        }
+    }
+
+    /// Stops all that runs.
+    fn kill(&mut self, world: &mut World, object: &Object, pod: &mut Pod, grace: SignedDuration) {
+        let now = world.now();
+        for index in 0..pod.containers.len() {
+            if pod.containers[index].running() {
+                let about = pod.about(object, &pod.containers[index]);
+                let message = format!("Stopping container {}", pod.containers[index].name);
+                self.events
+                    .record_on(world, &pod.node, &about, (Kind::Normal, "Killing", &message));
+            }
+            pod.containers[index].stop(grace, now);
+        }
+    }
+
+    /// One round over the containers. Returns whether anything happened.
+    fn step(&mut self, world: &mut World, object: &Arc<Object>, pod: &mut Pod, now: Timestamp) -> bool {
+        if now < pod.sandbox || pod.refused {
+            return false;
+        }
+        let mut changed = false;
+        let mut blocked = false;
+        let halted = pod.stopping.is_some() || pod.failed.is_some();
+        for index in 0..pod.containers.len() {
+            let mut told = Vec::new();
+            let here = self
+                .images
+                .contains(&(Arc::clone(&pod.node), pod.containers[index].image.clone()));
+            let container = &mut pod.containers[index];
+            changed |= container.step(now, here, &mut told);
+            if !halted && !blocked && container.wants_start(now) {
+                let value = object.value();
+                let spec = specs(&value).nth(index).cloned().unwrap_or_default();
+                let life = life::read(&value["metadata"]["annotations"], &container.name)
+                    .map(|life| life.now(world, &value, &spec));
+                container.begin_again(now);
+                container.pull(life, here, now, &mut told);
+                changed = true;
+            }
+            blocked |= !container.lets_on();
+            self.tell(world, object, pod, index, told);
+        }
+        changed
+    }
+
+    fn tell(&mut self, world: &mut World, object: &Object, pod: &Pod, index: usize, told: Vec<Told>) {
+        let container = &pod.containers[index];
+        for one in told {
+            match one {
+                Told::Event(kind, reason, message) => {
+                    let message = if reason == "BackOff" && message.is_empty() {
+                        format!(
+                            "Back-off restarting failed container {} in pod {}",
+                            container.name, pod.words
+                        )
+                    } else {
+                        message
+                    };
+                    let about = pod.about(object, container);
+                    self.events
+                        .record_on(world, &pod.node, &about, (kind, reason, &message));
+                }
+                Told::Printed(at, line) => world.logs_mut().print(&pod.uid, &container.name, at, &line),
+                Told::Restarted => world.logs_mut().restart(&pod.uid, &container.name),
+                Told::Pulled => {
+                    self.images.insert((Arc::clone(&pod.node), container.image.clone()));
+                }
+            }
+        }
+    }
+
+    fn show(&mut self, world: &mut World, pod: &mut Pod) {
+        let now = world.now();
+        let shown = world.update_status(&pod.key, NAME, |value| pod.write(value, now));
+        if let Ok(Some(object)) = shown {
+            pod.written = object.revision();
+        }
+    }
+
+    /// Puts the next thing that happens to a pod on the queue.
+    fn plan(&mut self, world: &mut World, pod: &mut Pod) {
+        let now = world.now();
+        let own = [
+            (now < pod.sandbox).then_some(pod.sandbox),
+            pod.deadline.filter(|_| pod.failed.is_none()),
+            pod.gone,
+        ];
+        let containers = pod.containers.iter().filter_map(Container::wakes);
+        let over = pod.failed.is_some() && pod.stopped_for_good() && pod.gone.is_none();
+        let next = own.into_iter().flatten().chain(containers).min().filter(|_| !over);
+        if next != pod.next {
+            pod.next = next;
+            pod.wake += 1;
+            if let Some(at) = next {
+                let due = Due {
+                    to: NAME,
+                    what: "pod",
+                    about: Some(pod.key.clone()),
+                    number: pod.wake,
+                };
+                world.schedule(at, due);
+            }
+        }
+    }
+
+    /// The end of a pod that its kubelet evicts.
+    fn evict(&mut self, world: &mut World, key: &Key, message: String) {
+        let Some(object) = world.get(key).cloned() else { return };
+        let Some(mut pod) = self.pods.remove(key) else { return };
+        let now = world.now();
+        self.events.record_on(
+            world,
+            &pod.node,
+            &About::object(&object),
+            (Kind::Warning, "Evicted", &message),
+        );
+        self.kill(world, &object, &mut pod, SignedDuration::ZERO);
+        pod.failed = Some(("Evicted", message.clone()));
+        while self.step(world, &object, &mut pod, now) {}
+        for container in &mut pod.containers {
+            if let State::Waiting | State::Pulling = container.state {
+                container.state = State::Ended(Ended {
+                    code: 137,
+                    reason: "ContainerStatusUnknown",
+                    started: now,
+                    finished: now,
+                    run: 0,
+                });
+            }
+        }
+        world
+            .update_status(key, NAME, |value| {
+                let condition = Condition {
+                    kind: "DisruptionTarget",
+                    status: "True",
+                    reason: "TerminationByKubelet",
+                    message: &message,
+                };
+                conditions::set(&mut value["status"], condition, now);
+            })
+            .ok();
+        self.show(world, &mut pod);
+        self.plan(world, &mut pod);
+        self.pods.insert(key.clone(), pod);
+    }
+}
+
+/// The containers of a pod in the order in which they are kept: init containers first.
+fn specs(pod: &Value) -> impl Iterator<Item = &Value> {
+    let of = |field: &str| pod["spec"][field].as_array().into_iter().flatten();
+    of("initContainers").chain(of("containers"))
+}
+
+/// The annotations that a script is made of, or may ask for.
+fn scripts(pod: &Value) -> Value {
+    pod["metadata"]["annotations"].clone()
+}

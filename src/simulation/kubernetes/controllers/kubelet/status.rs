@@ -1,0 +1,360 @@
+//! The status of a pod as a kubelet writes it.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    Pod,
+    container::{Container, Ended, Restart, Role, State},
+};
+use crate::simulation::kubernetes::{
+    controllers::{
+        conditions::{self, Condition},
+        pod::Phase,
+    },
+    world::stamp,
+};
+
+impl Pod {
+    /// The phase that its containers make.
+    pub(super) fn phase(&self) -> Phase {
+        if self.failed.is_some() {
+            return Phase::Failed;
+        }
+        let (mut pending, mut failed) = (false, false);
+        for container in self.containers.iter().filter(|container| container.role == Role::Init) {
+            match &container.state {
+                State::Ended(ended) if ended.code == 0 => {}
+                State::Ended(_) if container.next.is_none() && container.restart == Restart::Never => failed = true,
+                _ => pending = true,
+            }
+        }
+        if failed {
+            return Phase::Failed;
+        }
+        let (mut waiting, mut running, mut stopped, mut succeeded) = (0, 0, 0, 0);
+        for container in self.containers.iter().filter(|container| container.role == Role::App) {
+            match &container.state {
+                State::Running { .. } => running += 1,
+                State::Ended(ended) | State::BackOff(ended) => {
+                    stopped += 1;
+                    succeeded += usize::from(ended.code == 0);
+                }
+                _ if container.last.is_some() => stopped += 1,
+                _ => waiting += 1,
+            }
+        }
+        if self.stopped_for_good() {
+            return if stopped == succeeded && waiting == 0 {
+                Phase::Succeeded
+            } else {
+                Phase::Failed
+            };
+        }
+        if pending || waiting > 0 {
+            return Phase::Pending;
+        }
+        if running > 0 || self.restart == Restart::Always {
+            return Phase::Running;
+        }
+        if stopped == succeeded {
+            return Phase::Succeeded;
+        }
+        if self.restart == Restart::Never {
+            Phase::Failed
+        } else {
+            Phase::Running
+        }
+    }
+
+    /// Writes the status over the one that is there, whose other conditions stay.
+    pub(super) fn write(&self, pod: &mut Value, now: Timestamp) {
+        let generation = pod["metadata"]["generation"].clone();
+        let status = &mut pod["status"];
+        if !status.is_object() {
+            *status = json!({});
+        }
+        let phase = self.phase();
+        let over = matches!(phase, Phase::Succeeded | Phase::Failed);
+        status["phase"] = format!("{phase:?}").into();
+        if let Some((reason, message)) = &self.failed {
+            status["reason"] = (*reason).into();
+            status["message"] = message.as_str().into();
+        }
+        if self.refused {
+            // What a kubelet does not admit gets a phase and a reason, nothing else.
+            status["startTime"] = stamp(self.seen).into();
+            return;
+        }
+        if generation.is_number() {
+            status["observedGeneration"] = generation.clone();
+        }
+        status["startTime"] = stamp(self.seen).into();
+        status["hostIP"] = self.host_ip.as_str().into();
+        status["hostIPs"] = json!([{"ip": self.host_ip}]);
+        let sandboxed = now >= self.sandbox;
+        if sandboxed {
+            status["podIP"] = self.ip.as_str().into();
+            status["podIPs"] = json!([{"ip": self.ip}]);
+        }
+        let qos = pod["status"]["qosClass"].is_null().then(|| qos(pod));
+        let status = &mut pod["status"];
+        if let Some(qos) = qos {
+            status["qosClass"] = qos.into();
+        }
+        for (field, init) in [("initContainerStatuses", true), ("containerStatuses", false)] {
+            let list: Vec<Value> = self
+                .containers
+                .iter()
+                .filter(|container| (container.role != Role::App) == init)
+                .map(|container| self.container(container))
+                .collect();
+            if !(init && list.is_empty()) {
+                status[field] = list.into();
+            }
+        }
+        let mut all = self.conditions(phase, sandboxed && !over);
+        for condition in &mut all {
+            if generation.is_number() {
+                condition["observedGeneration"] = generation.clone();
+            }
+            conditions::place(status, condition.take(), now);
+        }
+    }
+
+    fn conditions(&self, phase: Phase, sandbox: bool) -> Vec<Value> {
+        let names = |filter: &dyn Fn(&&Container) -> bool| -> Vec<&str> {
+            self.containers
+                .iter()
+                .filter(filter)
+                .map(|container| container.name.as_str())
+                .collect()
+        };
+        let incomplete = names(&|container| container.role != Role::App && !container.lets_on());
+        let unready = names(&|container| container.role != Role::Init && !container.ready());
+        let waiting = format!("containers with incomplete status: [{}]", incomplete.join(" "));
+        let missing = format!("containers with unready status: [{}]", unready.join(" "));
+        let initialized = if phase == Phase::Succeeded {
+            ("True", "PodCompleted", "")
+        } else if incomplete.is_empty() || self.containers.iter().any(|one| one.role == Role::App && began(one)) {
+            ("True", "", "")
+        } else {
+            ("False", "ContainersNotInitialized", waiting.as_str())
+        };
+        let ready = match phase {
+            Phase::Succeeded => ("False", "PodCompleted", ""),
+            Phase::Failed => ("False", "PodFailed", ""),
+            _ if !unready.is_empty() => ("False", "ContainersNotReady", missing.as_str()),
+            _ => ("True", "", ""),
+        };
+        let gate = match self.closed_gate() {
+            Some(gate) if ready.0 == "True" => Some(format!(
+                "corresponding condition of pod readiness gate \"{gate}\" does not exist."
+            )),
+            _ => None,
+        };
+        let whole = match &gate {
+            Some(message) => ("False", "ReadinessGatesNotReady", message.as_str()),
+            None => ready,
+        };
+        let started = (if sandbox { "True" } else { "False" }, "", "");
+        [
+            ("PodReadyToStartContainers", started),
+            ("Initialized", initialized),
+            ("Ready", whole),
+            ("ContainersReady", ready),
+            ("PodScheduled", ("True", "", "")),
+        ]
+        .into_iter()
+        .map(|(kind, (status, reason, message))| {
+            let condition = Condition {
+                kind,
+                status,
+                reason,
+                message,
+            };
+            let mut value = json!({"type": condition.kind, "status": condition.status, "lastProbeTime": null});
+            for (field, text) in [("reason", condition.reason), ("message", condition.message)] {
+                if !text.is_empty() {
+                    value[field] = text.into();
+                }
+            }
+            value
+        })
+        .collect()
+    }
+
+    /// `status` of one container.
+    fn container(&self, container: &Container) -> Value {
+        let mut state = shown(container, &self.words);
+        let mut last = container.last.clone();
+        // Over, and it never ran or waited for its next start: what is left is its last run, or nothing.
+        if self.stopped_for_good() && state["waiting"].is_object() {
+            state = match container.last.clone() {
+                Some(ended) => json!({"terminated": self.terminated(container, &ended)}),
+                None => json!({"terminated": {
+                    "exitCode": 137,
+                    "reason": "ContainerStatusUnknown",
+                    "message": "The container could not be located when the pod was terminated",
+                    "startedAt": null,
+                    "finishedAt": null,
+                }}),
+            };
+        }
+        if let State::BackOff(ended) = &container.state {
+            last = Some(ended.clone());
+        }
+        if let State::Ended(ended) = &container.state {
+            state = json!({"terminated": self.terminated(container, ended)});
+        }
+        let pulled = !matches!(
+            container.state,
+            State::Waiting | State::Pulling | State::NotPulled { .. } | State::Unreadable(_)
+        ) || container.last.is_some();
+        let mut status = json!({
+            "name": container.name,
+            "image": container.image,
+            "imageID": if pulled { image_id(&container.image) } else { String::new() },
+            "ready": container.ready(),
+            "started": container.started(),
+            "restartCount": container.restarts,
+            "state": state,
+            "lastState": match &last {
+                Some(ended) => json!({"terminated": self.terminated(container, ended)}),
+                None => json!({}),
+            },
+        });
+        let run = match &container.state {
+            State::Running { .. } => Some(container.restarts),
+            State::Ended(ended) | State::BackOff(ended) => Some(ended.run),
+            _ => container.last.as_ref().map(|ended| ended.run),
+        };
+        if let Some(run) = run {
+            status["containerID"] = self.container_id(container, run).into();
+        }
+        if let Some(resources) = self.resources.get(&container.name) {
+            status["resources"] = resources.clone();
+            if resources["requests"].is_object() {
+                status["allocatedResources"] = resources["requests"].clone();
+            }
+        }
+        status
+    }
+
+    fn terminated(&self, container: &Container, ended: &Ended) -> Value {
+        json!({
+            "exitCode": ended.code,
+            "reason": ended.reason,
+            "startedAt": stamp(ended.started),
+            "finishedAt": stamp(ended.finished),
+            "containerID": self.container_id(container, ended.run),
+        })
+    }
+
+    fn container_id(&self, container: &Container, run: u32) -> String {
+        format!(
+            "containerd://{}",
+            digest(&format!("{}/{}/{run}", self.uid, container.name))
+        )
+    }
+}
+
+fn began(container: &Container) -> bool {
+    container.last.is_some()
+        || matches!(
+            container.state,
+            State::Running { .. } | State::Ended(_) | State::BackOff(_)
+        )
+}
+
+/// `state`, but for one that has ended.
+fn shown(container: &Container, pod: &str) -> Value {
+    let waiting = |reason: &str, message: String| {
+        if message.is_empty() {
+            json!({"waiting": {"reason": reason}})
+        } else {
+            json!({"waiting": {"reason": reason, "message": message}})
+        }
+    };
+    match &container.state {
+        State::Waiting | State::Pulling if container.last.is_none() => waiting(
+            if container.role == Role::App && container.next.is_none() && container.state == State::Waiting {
+                "PodInitializing"
+            } else {
+                "ContainerCreating"
+            },
+            String::new(),
+        ),
+        State::Waiting | State::Pulling => waiting("ContainerCreating", String::new()),
+        State::Unreadable(error) => waiting("CreateContainerConfigError", error.clone()),
+        State::NotPulled {
+            error,
+            backing_off: false,
+            ..
+        } => waiting("ErrImagePull", error.clone()),
+        State::NotPulled { error, .. } => waiting(
+            "ImagePullBackOff",
+            format!("Back-off pulling image \"{}\": ErrImagePull: {error}", container.image),
+        ),
+        State::Running { since, .. } => json!({"running": {"startedAt": stamp(*since)}}),
+        State::BackOff(_) => {
+            let length = container.crash_back_off.length();
+            waiting(
+                "CrashLoopBackOff",
+                format!(
+                    "back-off {} restarting failed container={} pod={pod}",
+                    in_go(length.as_secs()),
+                    container.name
+                ),
+            )
+        }
+        State::Ended(_) => json!({}),
+    }
+}
+
+/// Seconds as Go prints a duration.
+pub(super) fn in_go(seconds: i64) -> String {
+    let (hours, minutes, rest) = (seconds / 3600, seconds % 3600 / 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}s"),
+        (0, minutes) => format!("{minutes}m{rest}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{rest}s"),
+    }
+}
+
+fn image_id(image: &str) -> String {
+    let name = image.rsplit_once(':').map_or(image, |(name, _)| name);
+    format!("{name}@sha256:{}", digest(image))
+}
+
+/// 64 hexadecimal digits: they stand for a digest, and only have to be the same each time.
+fn digest(text: &str) -> String {
+    let mut parts = String::new();
+    for part in 0..4_u64 {
+        let mut hash: u64 = 0xcbf2_9ce4_8422_2325 ^ part;
+        for byte in text.bytes() {
+            hash ^= u64::from(byte);
+            hash = hash.wrapping_mul(0x0100_0000_01b3);
+        }
+        parts.push_str(&format!("{hash:016x}"));
+    }
+    parts
+}
+
+/// `status.qosClass`, which the API server sets where the pod came through it.
+fn qos(pod: &Value) -> &'static str {
+    let (mut any, mut guaranteed) = (false, true);
+    for container in pod["spec"]["containers"].as_array().into_iter().flatten() {
+        let resources = &container["resources"];
+        for name in ["cpu", "memory"] {
+            let (request, limit) = (&resources["requests"][name], &resources["limits"][name]);
+            any |= !request.is_null() || !limit.is_null();
+            guaranteed &= !limit.is_null() && (request.is_null() || request == limit);
+        }
+    }
+    match (any, guaranteed) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}
