@@ -201,7 +201,7 @@ impl DaemonSets {
             }
         }
         if value["spec"]["updateStrategy"]["type"] != "OnDelete" {
-            self.roll(world, object, &value, &update, (&nodes, &by_node));
+            self.roll(world, object, &value, &update, &nodes, &by_node);
         }
         self.report(world, object, &value, &update, &nodes);
         let limit = pod::number(&value["spec"]["revisionHistoryLimit"], 10);
@@ -285,6 +285,7 @@ impl DaemonSets {
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "what one turn has gathered, for its last part")]
     /// Deletes old pods: those that are not available at once, of the others as many as may be missing.
     fn roll(
         &mut self,
@@ -292,7 +293,8 @@ impl DaemonSets {
         set: &Arc<Object>,
         value: &Value,
         update: &Revision,
-        (nodes, by_node): (&[Arc<Object>], &BTreeMap<String, Vec<Arc<Object>>>),
+        nodes: &[Arc<Object>],
+        by_node: &BTreeMap<String, Vec<Arc<Object>>>,
     ) {
         let now = world.now();
         let spec = &value["spec"]["template"]["spec"];

@@ -158,6 +158,7 @@ fn report(world: &mut World, key: &Key, left: &BTreeMap<String, usize>, held: &B
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::{Value, json};
 

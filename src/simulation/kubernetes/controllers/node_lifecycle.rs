@@ -301,7 +301,7 @@ impl NodeLifecycle {
             doubt(world, object.key(), now);
             "Unknown".clone_into(&mut current);
         }
-        let lost = heard.ready == "True" && current != "True" || ready == "True" && current != "True";
+        let lost = (ready == "True" || heard.ready == "True") && current != "True";
         heard.ready.clone_from(&current);
         heard.reported = lost;
         let zone = zone_of(object);

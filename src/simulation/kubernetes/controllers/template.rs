@@ -52,13 +52,12 @@ fn clean(value: &Value) -> Value {
             .iter()
             .filter(|(name, value)| {
                 let empty = value.as_object().is_some_and(serde_json::Map::is_empty);
-                !value.is_null()
-                    && !(empty
-                        && matches!(
-                            name.as_str(),
-                            "labels" | "annotations" | "resources" | "securityContext"
-                        ))
-                    && *name != "creationTimestamp"
+                let optional = matches!(
+                    name.as_str(),
+                    "labels" | "annotations" | "resources" | "securityContext"
+                );
+                let says_nothing = value.is_null() || (empty && optional);
+                !says_nothing && *name != "creationTimestamp"
             })
             .map(|(name, value)| (name.clone(), clean(value)))
             .collect::<serde_json::Map<_, _>>()

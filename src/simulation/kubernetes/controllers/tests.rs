@@ -1,5 +1,7 @@
 //! Stories: whole clusters told as a test author tells them, and what the tests of single controllers share.
 
+#![allow(clippy::unwrap_used)]
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

@@ -162,6 +162,7 @@ fn field(text: &str, (low, high): (i8, i8), names: &[&str], first: i8) -> Result
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use super::*;
 use crate::simulation::kubernetes::{resources::CONFIGMAPS, run::Simulation};
 
