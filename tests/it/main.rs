@@ -18,6 +18,7 @@ mod outage;
 mod path;
 mod reload;
 mod service;
+mod simulated;
 mod storm;
 mod targets;
 mod webhook;

@@ -125,6 +125,25 @@ impl World {
         }
     }
 
+    /// The same once more. Objects are shared, since they never change.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            resources: Arc::clone(&self.resources),
+            tables: self.tables.clone(),
+            revision: self.revision,
+            now: self.now,
+            chance: self.chance.clone(),
+            queue: self.queue.clone(),
+            feeds: self.feeds.clone(),
+            logs: self.logs.clone(),
+            moments: self.moments.clone(),
+            history: self.history,
+            by_owner: self.by_owner.clone(),
+            by_node: self.by_node.clone(),
+            revised: watch::Sender::new(self.revision),
+        }
+    }
+
     /// The simulated time.
     pub fn now(&self) -> Timestamp {
         self.now

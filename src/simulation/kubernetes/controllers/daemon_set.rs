@@ -29,6 +29,7 @@ const NAME: &str = "daemonset-controller";
 const FAILED_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// The controller of DaemonSets.
+#[derive(Clone)]
 pub struct DaemonSets {
     turns: Turns,
     events: Recorder,

@@ -37,6 +37,7 @@ use container::{Container, Ended, Restart, Role, State, Told};
 const NAME: &str = "kubelet";
 
 /// A pod on a node.
+#[derive(Clone)]
 struct Pod {
     key: Key,
     uid: Arc<str>,
@@ -93,6 +94,7 @@ impl Pod {
 }
 
 /// The kubelets of all nodes, as far as pods are concerned.
+#[derive(Clone)]
 pub struct Kubelets {
     pods: HashMap<Key, Pod>,
     events: Recorder,

@@ -24,6 +24,7 @@ const NAME: &str = "replicaset-controller";
 const BURST: usize = 500;
 
 /// The controller of ReplicaSets.
+#[derive(Clone)]
 pub struct ReplicaSets {
     turns: Turns,
     events: Recorder,

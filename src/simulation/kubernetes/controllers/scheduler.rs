@@ -37,12 +37,14 @@ const MANAGER: &str = "kube-scheduler";
 type Rank = (Reverse<i64>, Timestamp, u64);
 
 /// A pod that fits nowhere.
+#[derive(Clone)]
 struct Refused {
     attempts: u32,
     at: Timestamp,
 }
 
 /// The scheduler.
+#[derive(Clone)]
 pub struct Scheduler {
     places: BTreeMap<Arc<str>, Place>,
     /// The pods that take up room, with where and how much.

@@ -9,7 +9,7 @@ use crate::simulation::kubernetes::controllers::pod::number;
 const DOWN: i64 = 300;
 
 /// What an autoscaler recommended and did.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct History {
     pub(super) looked: Option<Timestamp>,
     recommended: Vec<(Timestamp, i64)>,

@@ -23,6 +23,7 @@ pub(super) struct Used {
 }
 
 /// A node.
+#[derive(Clone)]
 pub(super) struct Place {
     object: Arc<Object>,
     pub(super) used: Used,
