@@ -24,6 +24,7 @@ pub mod incoming;
 pub mod json;
 pub mod loopback;
 pub mod names;
+mod openapi;
 pub mod outgoing;
 pub mod ownership;
 pub mod patch;
@@ -45,6 +46,7 @@ mod tests;
 mod validation;
 mod verbs;
 pub mod world;
+mod yaml;
 
 pub use access::{Tokens, User};
 pub use refusal::Refusal;

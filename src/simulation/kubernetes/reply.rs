@@ -9,7 +9,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use serde_json::Value;
 
-use super::refusal::Refusal;
+use super::{refusal::Refusal, yaml};
 
 /// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -64,6 +64,27 @@ impl Reply {
             body: StreamBody::new(frames).boxed_unsync(),
             retry_after: None,
             warnings: Vec::new(),
+        }
+    }
+
+    /// The same in YAML, if it is JSON.
+    pub async fn in_yaml(self) -> Self {
+        if self.content_type != "application/json" {
+            return self;
+        }
+        let (content_type, bytes) = match self.body.collect().await {
+            Ok(body) => (self.content_type, body.to_bytes()),
+            Err(never) => match never {},
+        };
+        let written = serde_json::from_slice(&bytes).map(|value| yaml::write(&value).into());
+        let (content_type, bytes) = match written {
+            Ok(yaml) => ("application/yaml", yaml),
+            Err(_) => (content_type, bytes),
+        };
+        Self {
+            content_type,
+            body: Full::new(bytes).boxed_unsync(),
+            ..self
         }
     }
 

@@ -16,8 +16,9 @@ use http_body_util::BodyExt;
 use serde_json::json;
 
 use super::{
+    accept::{self, Syntax},
     access::{Question, Tokens, User, allowed, review},
-    discovery,
+    discovery, openapi,
     refusal::{About as Details, Refusal},
     reply::{Body, Reply},
     request::{About, Call, FieldValidation, Query},
@@ -128,7 +129,11 @@ impl Service {
             Some(Interception::After(delay)) => delay.await,
         }
         let reply = self.carry_out(&route, &call).unwrap_or_else(Reply::from);
-        instead.unwrap_or(reply)
+        let reply = instead.unwrap_or(reply);
+        match accept::accepted(&call.headers) {
+            Ok((_, Syntax::Yaml)) => reply.in_yaml().await,
+            _ => reply,
+        }
     }
 
     fn carry_out(&self, route: &Route, call: &Call) -> Result<Reply, Refusal> {
@@ -147,6 +152,13 @@ impl Service {
                     Err(_) if !known => Ok(not_found()),
                     answer => answer,
                 }
+            }
+            Route::OpenApi => Ok(openapi::index(&resources)),
+            Route::OpenApiOf(group, version) => {
+                if accept::accepted(&call.headers).is_err() {
+                    return Err(accept::not_acceptable("application/json"));
+                }
+                openapi::document(&resources, group, version).or_else(|_| Ok(not_found()))
             }
             Route::Version => Ok(discovery::version()),
             Route::Health => Ok(Reply::text(200, "ok")),
@@ -185,7 +197,7 @@ impl Service {
             }
             Some("eviction") if resource.id == PODS => return eviction::evict(world, &ask),
             Some("binding") if resource.id == PODS => return binding::bind(world, &ask),
-            Some("log") if resource.id == PODS => return log::log(world, &ask),
+            Some("log") if resource.id == PODS => return log::log(&self.simulation, world, &ask),
             Some(_) => return Err(discovery::missing()),
         };
         match about.verb {
