@@ -23,6 +23,7 @@ mod discovery;
 pub mod incoming;
 pub mod json;
 pub mod loopback;
+mod measured;
 pub mod names;
 mod openapi;
 pub mod outgoing;

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::{
     accept::{self, Syntax},
-    access::{Question, Tokens, User, allowed, review},
+    access::{Question, Tokens, User, allowed, impersonation, review},
     discovery, openapi,
     refusal::{About as Details, Refusal},
     reply::{Body, Reply},
@@ -101,7 +101,8 @@ impl Service {
     }
 
     async fn answer(self, head: Parts, body: Bytes) -> Reply {
-        let user = match self.user(&head.headers) {
+        let user = self.user(&head.headers);
+        let user = match user.and_then(|user| impersonation::judge(&self.simulation.world(), user, &head.headers)) {
             Ok(user) => user,
             Err(refusal) => return refusal.into(),
         };
