@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use http::{HeaderMap, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -38,6 +39,24 @@ const EXTENSIONS: [&str; 7] = [
     "ValidationRule",
     "Webhook",
 ];
+
+/// In which form kubectl asks for version 2.
+const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+
+/// `/openapi/v2`, with nothing in it. kubectl looks there for what version 3 does not know, and for the message that
+/// there is no such kind it has to see that it is not there either.
+pub fn v2(headers: &HeaderMap) -> Reply {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains(PROTOBUF)) {
+        let mut document = Vec::new();
+        prost::encoding::string::encode(1, &"2.0".to_owned(), &mut document);
+        return Reply::bytes(200, PROTOBUF, document.into());
+    }
+    Reply::json(
+        200,
+        &json!({"swagger": "2.0", "info": {"title": "Kubernetes", "version": "v1.36.3"}, "paths": {}}),
+    )
+}
 
 /// `/openapi/v3`: where the documents of the versions are.
 pub fn index(resources: &Resources) -> Reply {

@@ -1,9 +1,9 @@
 //! An answer: JSON, text, or a stream of events.
 
-use std::convert::Infallible;
+use std::io;
 
 use bytes::Bytes;
-use futures::Stream;
+use futures::{FutureExt, Stream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{refusal::Refusal, yaml};
 
 /// The body of an answer.
-pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// An answer.
 pub struct Reply {
@@ -43,7 +43,7 @@ impl Reply {
         Self {
             code,
             content_type,
-            body: Full::new(bytes).boxed_unsync(),
+            body: Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
             retry_after: None,
             warnings: Vec::new(),
         }
@@ -57,7 +57,16 @@ impl Reply {
     /// A stream of chunks.
     pub fn stream(content_type: &'static str, chunks: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         use futures::StreamExt;
-        let frames = chunks.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk))).fuse();
+        Self::breakable(content_type, chunks.map(Ok))
+    }
+
+    /// A stream of chunks that may break off.
+    pub fn breakable(
+        content_type: &'static str,
+        chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Self {
+        use futures::StreamExt;
+        let frames = chunks.map(|chunk| chunk.map(Frame::data)).fuse();
         Self {
             code: 200,
             content_type,
@@ -67,23 +76,21 @@ impl Reply {
         }
     }
 
-    /// The same in YAML, if it is JSON.
-    pub async fn in_yaml(self) -> Self {
+    /// The same in YAML, if it is JSON that is known already.
+    pub fn in_yaml(self) -> Self {
         if self.content_type != "application/json" {
             return self;
         }
-        let (content_type, bytes) = match self.body.collect().await {
-            Ok(body) => (self.content_type, body.to_bytes()),
-            Err(never) => match never {},
-        };
-        let written = serde_json::from_slice(&bytes).map(|value| yaml::write(&value).into());
-        let (content_type, bytes) = match written {
-            Ok(yaml) => ("application/yaml", yaml),
-            Err(_) => (content_type, bytes),
-        };
+        let (mut content_type, mut bytes) = (self.content_type, Bytes::new());
+        if let Some(Ok(body)) = self.body.collect().now_or_never() {
+            bytes = body.to_bytes();
+        }
+        if let Ok(value) = serde_json::from_slice(&bytes) {
+            (content_type, bytes) = ("application/yaml", yaml::write(&value).into());
+        }
         Self {
             content_type,
-            body: Full::new(bytes).boxed_unsync(),
+            body: Self::bytes(self.code, content_type, bytes).body,
             ..self
         }
     }

@@ -8,8 +8,8 @@ use crate::simulation::kubernetes::{
     world::World,
 };
 
-/// The user of a request that may say that it is somebody else's.
-pub fn judge(world: &World, user: User, headers: &HeaderMap) -> Result<User, Refusal> {
+/// As whom a user acts; none: as themselves.
+pub fn judge(world: &World, user: &User, headers: &HeaderMap) -> Result<Option<User>, Refusal> {
     let all = |name: &str| -> Vec<String> {
         let values = headers.get_all(name).iter();
         values
@@ -28,7 +28,7 @@ pub fn judge(world: &World, user: User, headers: &HeaderMap) -> Result<User, Ref
         .collect();
     let Some(name) = names.into_iter().next().filter(|name| !name.is_empty()) else {
         if groups.is_empty() && uids.is_empty() && extras.is_empty() {
-            return Ok(user);
+            return Ok(None);
         }
         let words = format!("Internal Server Error: requested {groups:?} without impersonating a user");
         return Err(Refusal::new(500, "InternalError", words));
@@ -43,7 +43,7 @@ pub fn judge(world: &World, user: User, headers: &HeaderMap) -> Result<User, Ref
             name,
             path: None,
         };
-        if allowed(world, &user, &question) {
+        if allowed(world, user, &question) {
             return Ok(());
         }
         let place = if namespace.is_empty() {
@@ -84,11 +84,11 @@ pub fn judge(world: &World, user: User, headers: &HeaderMap) -> Result<User, Ref
         if !impersonated.groups.iter().any(|group| known.contains(&&**group)) {
             impersonated.groups.push(known[0].to_owned());
         }
-        return Ok(impersonated);
+        return Ok(Some(impersonated));
     }
-    Ok(match account {
+    Ok(Some(match account {
         Some((namespace, account)) => User::service_account(namespace, account),
         None if name == "system:anonymous" => User::new(&name, &["system:unauthenticated"]),
         None => User::new(&name, &["system:authenticated"]),
-    })
+    }))
 }

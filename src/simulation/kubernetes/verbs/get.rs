@@ -11,11 +11,12 @@ use crate::simulation::kubernetes::{
 
 /// Answers with one object.
 pub fn get(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
-    super::list::judge_version(world, ask.call.query.text("resourceVersion"))?;
+    let current = ask.current(world);
+    super::list::judge_version(current, ask.call.query.text("resourceVersion"))?;
     let id = ask.served.resource.id;
     let found = match id {
         NODE_METRICS | POD_METRICS => measured::find(world, id, ask.namespace(), ask.name()),
-        _ => world.find(id, ask.namespace(), ask.name()).cloned(),
+        _ => world.find_at(id, ask.namespace(), ask.name(), current).cloned(),
     };
     let found = found.ok_or_else(|| Refusal::not_found(ask.details(), ask.name()))?;
     Ok(outgoing::reply(
