@@ -26,7 +26,9 @@ pub mod faults;
 pub mod incoming;
 pub mod json;
 pub mod loopback;
+mod measured;
 pub mod names;
+mod openapi;
 pub mod outgoing;
 pub mod ownership;
 pub mod patch;
@@ -48,6 +50,7 @@ mod tests;
 mod validation;
 mod verbs;
 pub mod world;
+mod yaml;
 
 pub use access::{Tokens, User};
 pub use refusal::Refusal;

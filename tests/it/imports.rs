@@ -3,17 +3,19 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// The one module that may name a driver crate.
-const DRIVERS: [(&str, &[&str]); 13] = [
+const DRIVERS: [(&str, &[&str]); 14] = [
     ("kube", &["cluster"]),
     ("sqlx", &["store"]),
     ("actix_web", &["http"]),
     ("handlebars", &["render"]),
     ("cel", &["cel"]),
-    ("serde_saphyr", &["yaml"]),
+    // Ours reads runbooks, the API server its bodies; neither may know the other.
+    ("serde_saphyr", &["yaml", "simulation"]),
     ("prometheus_client", &["metrics"]),
     ("tracing_subscriber", &["telemetry"]),
     ("reqwest", &["outbound"]),
     ("governor", &["limit"]),
+    ("prost", &["simulation"]),
     ("hyper", &["simulation"]),
     ("hyper_util", &["simulation"]),
     ("http_body_util", &["simulation"]),

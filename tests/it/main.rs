@@ -12,6 +12,7 @@ mod crashes;
 mod disk;
 mod guards;
 mod imports;
+mod kubectl;
 mod lifecycle;
 mod messages;
 mod outage;

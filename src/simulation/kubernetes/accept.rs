@@ -4,6 +4,17 @@ use http::{HeaderMap, header};
 
 use super::refusal::Refusal;
 
+/// How an answer is written, and how a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+    /// Kubernetes' protobuf: read, never written.
+    Protobuf,
+}
+
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -18,12 +29,12 @@ pub enum Form {
 const TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 /// Reads `Accept`. The first form that can be made wins; protobuf never can here.
-pub fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
+pub fn accepted(headers: &HeaderMap) -> Result<(Form, Syntax), Refusal> {
     let accept = headers.get_all(header::ACCEPT).iter();
     let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
     let accept = accept.join(",");
     if accept.trim().is_empty() {
-        return Ok(Form::Whole);
+        return Ok((Form::Whole, Syntax::Json));
     }
     let mut clauses: Vec<(f32, &str)> = accept
         .split(',')
@@ -38,26 +49,24 @@ pub fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
     let mut converting = accept.contains("application/vnd.kubernetes.protobuf");
     for (_, clause) in clauses {
         let kind = clause.split(';').next().unwrap_or_default().trim();
-        if !matches!(kind, "application/json" | "application/*" | "*/*" | "application/yaml") {
-            continue;
-        }
+        let syntax = match kind {
+            "application/json" | "application/*" | "*/*" => Syntax::Json,
+            "application/yaml" => Syntax::Yaml,
+            _ => continue,
+        };
         let Some(wanted) = parameter(clause, "as") else {
-            return Ok(Form::Whole);
+            return Ok((Form::Whole, syntax));
         };
         let versioned =
             parameter(clause, "g") == Some("meta.k8s.io") && matches!(parameter(clause, "v"), Some("v1" | "v1beta1"));
         match wanted {
-            "Table" if versioned => return Ok(Form::Table),
-            "PartialObjectMetadata" | "PartialObjectMetadataList" if versioned => return Ok(Form::Metadata),
+            "Table" if versioned => return Ok((Form::Table, syntax)),
+            "PartialObjectMetadata" | "PartialObjectMetadataList" if versioned => return Ok((Form::Metadata, syntax)),
             _ => converting = true,
         }
     }
     if converting {
-        return Err(Refusal::new(
-            406,
-            "NotAcceptable",
-            format!("only the following media types are accepted: {TYPES}"),
-        ));
+        return Err(not_acceptable(TYPES));
     }
     Err(Refusal {
         details: Some(serde_json::json!({})),
@@ -69,10 +78,18 @@ pub fn form(headers: &HeaderMap) -> Result<Form, Refusal> {
     })
 }
 
-/// Whether the body is JSON, or YAML, which JSON is too.
-pub fn judge_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
+/// What there is has none of the forms that are asked for.
+pub fn not_acceptable(types: &str) -> Refusal {
+    let words = format!("only the following media types are accepted: {types}");
+    Refusal::new(406, "NotAcceptable", words)
+}
+
+/// How the body is written.
+pub fn syntax(headers: &HeaderMap) -> Result<Syntax, Refusal> {
     match content_type(headers) {
-        "" | "application/json" | "application/yaml" => Ok(()),
+        "" | "application/json" => Ok(Syntax::Json),
+        "application/yaml" => Ok(Syntax::Yaml),
+        "application/vnd.kubernetes.protobuf" => Ok(Syntax::Protobuf),
         _ => Err(unsupported(TYPES)),
     }
 }

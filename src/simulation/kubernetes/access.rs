@@ -1,5 +1,6 @@
 //! Who may do what: users by token, and RBAC from the roles in the world.
 
+pub mod impersonation;
 pub mod review;
 mod rules;
 #[cfg(test)]

@@ -3,11 +3,13 @@
 use serde_json::Value;
 
 use super::{
-    accept, conversion, json,
+    accept::{self, Syntax},
+    conversion, json,
     refusal::Refusal,
     request::{Call, FieldValidation},
     resources::{Conversion, Resource, api_version},
     schema::{self, Decoded, View},
+    yaml,
 };
 
 /// How a resource is served at one place.
@@ -71,7 +73,10 @@ impl Served<'_> {
 
     /// Reads the body of a create or update: an object as served, and warnings.
     pub fn read(&self, call: &Call, validation: FieldValidation) -> Result<(Value, Vec<String>), Refusal> {
-        accept::judge_content_type(&call.headers)?;
+        let syntax = accept::syntax(&call.headers)?;
+        if self.resource.custom.is_some() && syntax == Syntax::Protobuf {
+            return Err(accept::unsupported("application/json, application/yaml"));
+        }
         let kind = &self.resource.kind;
         let unrecognized = |why: String| {
             Refusal::bad_request(format!(
@@ -79,8 +84,7 @@ impl Served<'_> {
                 summary(&call.body)
             ))
         };
-        let (mut value, twice) = json::parse(&call.body)
-            .map_err(|error| unrecognized(format!("couldn't get version/kind; json parse error: {error}")))?;
+        let (mut value, twice) = parse(&call.body, syntax).map_err(unrecognized)?;
         if !value.is_object() {
             let wanted = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \
                           \"json:\\\"kind,omitempty\\\"\" }";
@@ -143,6 +147,21 @@ impl Served<'_> {
             _ => Vec::new(),
         };
         Ok((decoded.value, warnings))
+    }
+}
+
+/// Reads the body of a call: a document, and what it has twice.
+pub fn document(call: &Call) -> Result<(Value, Vec<String>), Refusal> {
+    parse(&call.body, accept::syntax(&call.headers)?).map_err(Refusal::bad_request)
+}
+
+fn parse(body: &[u8], syntax: Syntax) -> Result<(Value, Vec<String>), String> {
+    match syntax {
+        Syntax::Json => {
+            json::parse(body).map_err(|error| format!("couldn't get version/kind; json parse error: {error}"))
+        }
+        Syntax::Yaml => yaml::parse(body),
+        Syntax::Protobuf => schema::decode_protobuf(body).map(|value| (value, Vec::new())),
     }
 }
 

@@ -49,14 +49,20 @@ fn words(bytes: &[u8], error: &serde_json::Error) -> String {
 }
 
 fn read(bytes: &[u8]) -> Result<(Value, Vec<String>), serde_json::Error> {
-    let twice = RefCell::new(Vec::new());
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Seed {
+    let read = document(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(read)
+}
+
+/// A document in some syntax, and the fields that it has twice.
+pub(super) fn document<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(Value, Vec<String>), D::Error> {
+    let twice = RefCell::new(Vec::new());
+    let seed = Seed {
         path: String::new(),
         twice: &twice,
-    }
-    .deserialize(&mut deserializer)?;
-    deserializer.end()?;
+    };
+    let value = seed.deserialize(deserializer)?;
     Ok((value, twice.into_inner()))
 }
 

@@ -3,13 +3,13 @@
 use std::io;
 
 use bytes::Bytes;
-use futures::Stream;
+use futures::{FutureExt, Stream};
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use serde_json::Value;
 
-use super::refusal::Refusal;
+use super::{refusal::Refusal, yaml};
 
 /// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -73,6 +73,25 @@ impl Reply {
             body: StreamBody::new(frames).boxed_unsync(),
             retry_after: None,
             warnings: Vec::new(),
+        }
+    }
+
+    /// The same in YAML, if it is JSON that is known already.
+    pub fn in_yaml(self) -> Self {
+        if self.content_type != "application/json" {
+            return self;
+        }
+        let (mut content_type, mut bytes) = (self.content_type, Bytes::new());
+        if let Some(Ok(body)) = self.body.collect().now_or_never() {
+            bytes = body.to_bytes();
+        }
+        if let Ok(value) = serde_json::from_slice(&bytes) {
+            (content_type, bytes) = ("application/yaml", yaml::write(&value).into());
+        }
+        Self {
+            content_type,
+            body: Self::bytes(self.code, content_type, bytes).body,
+            ..self
         }
     }
 

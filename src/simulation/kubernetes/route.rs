@@ -20,6 +20,12 @@ pub enum Route {
     Group(String),
     /// `/api/v1`, `/apis/<group>/<version>`: the resources of it.
     Resources(String, String),
+    /// `/openapi/v2`.
+    OpenApiV2,
+    /// `/openapi/v3`.
+    OpenApi,
+    /// `/openapi/v3/api/v1`, `/openapi/v3/apis/<group>/<version>`.
+    OpenApiOf(String, String),
     /// `/version`.
     Version,
     /// `/healthz`, `/livez`, `/readyz`.
@@ -39,6 +45,10 @@ pub fn route(resources: &Resources, method: &Method, path: &str, query: &Query) 
     match parts.as_slice() {
         ["version"] => Route::Version,
         ["healthz" | "livez" | "readyz", ..] => Route::Health,
+        ["openapi", "v2"] => Route::OpenApiV2,
+        ["openapi", "v3"] => Route::OpenApi,
+        ["openapi", "v3", "api", version] => Route::OpenApiOf(String::new(), (*version).to_owned()),
+        ["openapi", "v3", "apis", group, version] => Route::OpenApiOf((*group).to_owned(), (*version).to_owned()),
         ["api"] => Route::CoreVersions,
         ["apis"] => Route::Groups,
         ["apis", group] => Route::Group((*group).to_owned()),

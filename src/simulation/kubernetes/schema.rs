@@ -6,11 +6,13 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 mod decode;
+mod protobuf;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub use decode::{Decoded, decode, decode_custom};
+pub use protobuf::decode as decode_protobuf;
 pub use view::{View, element};
 
 /// What a field holds.
@@ -71,6 +73,10 @@ pub enum Strategy {
 pub struct Field {
     /// What it holds.
     pub shape: Shape,
+    /// Its number in protobuf; two when it lies in a message that JSON does not show. None of the extensions' types.
+    pub number: Vec<u32>,
+    /// Whether nothing and zero are two things.
+    pub pointer: bool,
     /// Whether it has to be there.
     pub required: bool,
     /// Whether an object or map in it is owned as a whole.
@@ -103,13 +109,18 @@ pub fn find(name: &str) -> Option<&'static Type> {
 
 /// The type of a kind: `apps/v1`, `Deployment`.
 pub fn of_kind(api_version: &str, kind: &str) -> Option<&'static Type> {
+    find(&key_of_kind(api_version, kind)?)
+}
+
+/// The name in the table of the type of a kind, whether it is there or not.
+pub fn key_of_kind(api_version: &str, kind: &str) -> Option<String> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let package = match group {
-        "" | "apiextensions.k8s.io" | "meta.k8s.io" => return find(kind).filter(|_| version == "v1"),
+        "" | "apiextensions.k8s.io" | "meta.k8s.io" => return (version == "v1").then(|| kind.to_owned()),
         "rbac.authorization.k8s.io" => "rbac",
         other => other.split('.').next().unwrap_or(other),
     };
-    find(&format!("{package}.{version}.{kind}"))
+    Some(format!("{package}.{version}.{kind}"))
 }
 
 fn parse(text: &str) -> BTreeMap<String, Type> {
@@ -131,10 +142,13 @@ fn parse(text: &str) -> BTreeMap<String, Type> {
 
 fn field(text: &str) -> Option<(String, Field)> {
     let (name, rest) = text.split_once('=')?;
-    let marks = rest.find(['!', '%', '/', '~']).unwrap_or(rest.len());
+    const MARKS: [char; 6] = ['@', '*', '!', '%', '/', '~'];
+    let marks = rest.find(MARKS).unwrap_or(rest.len());
     let (kind, marks) = rest.split_at(marks);
     let mut field = Field {
         shape: shape(kind),
+        number: Vec::new(),
+        pointer: false,
         required: false,
         atomic: false,
         list: ListKind::Atomic,
@@ -144,9 +158,11 @@ fn field(text: &str) -> Option<(String, Field)> {
     let mut rest = marks;
     while let Some(mark) = rest.chars().next() {
         let tail = &rest[1..];
-        let end = tail.find(['!', '%', '/', '~']).unwrap_or(tail.len());
+        let end = tail.find(MARKS).unwrap_or(tail.len());
         let (word, next) = tail.split_at(end);
         match (mark, word) {
+            ('@', _) => field.number = word.split('.').filter_map(|number| number.parse().ok()).collect(),
+            ('*', _) => field.pointer = true,
             ('!', _) => field.required = true,
             ('%', _) => field.atomic = true,
             ('/', "set") => field.list = ListKind::Set,

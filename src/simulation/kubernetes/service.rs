@@ -18,8 +18,9 @@ use http_body_util::BodyExt;
 use serde_json::json;
 
 use super::{
-    access::{Question, Tokens, User, allowed, review},
-    discovery,
+    accept,
+    access::{Question, Tokens, User, allowed, impersonation, review},
+    discovery, openapi,
     refusal::Refusal,
     reply::{Body, Reply},
     request::{About, Call, FieldValidation, Query},
@@ -104,6 +105,15 @@ impl Service {
         if call.user == User::unknown() {
             return Err(Refusal::new(401, "Unauthorized", "Unauthorized"));
         }
+        // Whoever may act as somebody else is judged as that one.
+        let acting;
+        let call = match impersonation::judge(world, &call.user, &call.headers)? {
+            None => call,
+            Some(user) => {
+                acting = Call { user, ..call.clone() };
+                &acting
+            }
+        };
         judge_access(world, route, call)?;
         let resources = Arc::clone(world.resources());
         match route {
@@ -118,6 +128,14 @@ impl Service {
                     Err(_) if !known => Ok(not_found()),
                     answer => answer,
                 }
+            }
+            Route::OpenApiV2 => Ok(openapi::v2(&call.headers)),
+            Route::OpenApi => Ok(openapi::index(&resources)),
+            Route::OpenApiOf(group, version) => {
+                if accept::accepted(&call.headers).is_err() {
+                    return Err(accept::not_acceptable("application/json"));
+                }
+                openapi::document(&resources, group, version).or_else(|_| Ok(not_found()))
             }
             Route::Version => Ok(discovery::version()),
             Route::Health => Ok(Reply::text(200, "ok")),
@@ -156,7 +174,7 @@ impl Service {
             }
             Some("eviction") if resource.id == PODS => return eviction::evict(world, &ask),
             Some("binding") if resource.id == PODS => return binding::bind(world, &ask),
-            Some("log") if resource.id == PODS => return log::log(world, &ask),
+            Some("log") if resource.id == PODS => return log::log(&self.simulation, world, &ask),
             Some(_) => return Err(discovery::missing()),
         };
         match about.verb {

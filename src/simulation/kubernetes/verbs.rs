@@ -9,7 +9,7 @@ pub mod update;
 pub mod watch;
 
 use super::{
-    accept::{self, Form},
+    accept::{self, Form, Syntax},
     faults::Fault,
     incoming::Served,
     refusal::{About as Details, Refusal},
@@ -33,6 +33,13 @@ impl<'a> Ask<'a> {
     /// Reads what a call is about; the resource is there and the verb allowed.
     pub fn new(call: &'a Call, about: &'a About) -> Result<Self, Refusal> {
         let (resource, conversion) = about.resource.as_ref().expect("the resource was looked up");
+        let (form, syntax) = accept::accepted(&call.headers)?;
+        if about.verb == "watch" && syntax == Syntax::Yaml {
+            // There is no stream of YAML.
+            return Err(accept::not_acceptable(
+                "application/json, application/vnd.kubernetes.protobuf",
+            ));
+        }
         Ok(Self {
             call,
             about,
@@ -42,7 +49,7 @@ impl<'a> Ask<'a> {
                 group: &about.group,
                 conversion: *conversion,
             },
-            form: accept::form(&call.headers)?,
+            form,
         })
     }
 

@@ -11,6 +11,8 @@ pub enum Tool {
     KubeControllerManager,
     /// The scheduler.
     KubeScheduler,
+    /// The command line client.
+    Kubectl,
     /// Stands in for the kubelets.
     Kwok,
     /// The cluster's objects as metrics.
@@ -34,6 +36,7 @@ impl Tool {
             Self::KubeApiserver => "kube-apiserver",
             Self::KubeControllerManager => "kube-controller-manager",
             Self::KubeScheduler => "kube-scheduler",
+            Self::Kubectl => "kubectl",
             Self::Kwok => "kwok",
             Self::KubeStateMetrics => "kube-state-metrics",
             Self::Prometheus => "prometheus",
@@ -47,7 +50,9 @@ impl Tool {
     pub(crate) fn module(self) -> &'static Module {
         match self {
             Self::Etcd => &ETCD,
-            Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler | Self::Kwok => &KUBERNETES,
+            Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler | Self::Kubectl | Self::Kwok => {
+                &KUBERNETES
+            }
             Self::KubeStateMetrics => &KUBE_STATE_METRICS,
             Self::Prometheus | Self::Promtool => &PROMETHEUS,
             Self::Alertmanager | Self::Amtool => &ALERTMANAGER,
@@ -101,6 +106,7 @@ static KUBERNETES: Module = Module {
         Tool::KubeApiserver,
         Tool::KubeControllerManager,
         Tool::KubeScheduler,
+        Tool::Kubectl,
         Tool::Kwok,
     ],
     usual: "about 5 to 14 minutes",

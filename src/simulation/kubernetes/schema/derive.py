@@ -1,7 +1,14 @@
 #!/usr/bin/env python3
-"""Writes types.txt from the OpenAPI document of a Kubernetes release: derive.py swagger.json > types.txt
+"""Writes types.txt from the OpenAPI document of a Kubernetes release and from the tags of its Go types:
+
+  derive.py MODULES/k8s.io VERSION > types.txt      derive.py "$(go env GOMODCACHE)/k8s.io" 36.3 > types.txt
+
+The modules are k8s.io/kubernetes v1.VERSION, which has the document, and k8s.io/{api,apimachinery,apiextensions-apiserver}
+v0.VERSION, whose tags have the numbers of protobuf.
 
 One line a type: its name, a colon, its fields. A field is NAME=TYPE with these marks behind it:
+  @3           its number in protobuf; @2.4 when it is the fourth of the second, which JSON does not show
+  *            a pointer in Go: nothing and zero are two things
   !            required
   %            a map or an object that is owned as a whole (x-kubernetes-map-type: atomic)
   /set         a list that is a set            /map:a,b   a list keyed by these fields
@@ -9,7 +16,9 @@ One line a type: its name, a colon, its fields. A field is NAME=TYPE with these 
 Types: s string, i int32, l int64, n number, b boolean, q quantity, x integer or string, t time, u time with microseconds,
 y bytes, o anything; [T] a list, {T} a map, else the name of a type.
 """
+import glob
 import json
+import re
 import sys
 
 ROOTS = """
@@ -39,6 +48,13 @@ SPECIAL = {
     "io.k8s.apimachinery.pkg.runtime.RawExtension": "o",
     "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1": "o",
 }
+PACKAGES = {
+    "io.k8s.api.": "api@v0.{}/",
+    "io.k8s.apimachinery.": "apimachinery@v0.{}/",
+    "io.k8s.apiextensions-apiserver.": "apiextensions-apiserver@v0.{}/",
+}
+FIELD = re.compile(r"^\t(?:\w+\s+)?(\S+)\s+`json:\"([^\",]*)(,inline)?")
+NUMBER = re.compile(r"protobuf:\"\w+,(\d+),")
 JSON = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 PRIMITIVES = {"string": "s", "integer": "i", "number": "n", "boolean": "b", "object": "o"}
 
@@ -50,8 +66,41 @@ def short(name):
     return ".".join([parts[-3], parts[-2], parts[-1]]).replace("core.v1.", "").replace("apiextensions.v1.", "")
 
 
+def go_types(package):
+    """The fields of the Go types of a package: {type: [(JSON name, Go type, whether it is inlined, number)]}."""
+    prefix = next(prefix for prefix in PACKAGES if package.startswith(prefix))
+    folder = f"{sys.argv[1]}/{PACKAGES[prefix].format(sys.argv[2])}{package[len(prefix):].replace('.', '/')}"
+    types, current = {}, None
+    for path in sorted(glob.glob(f"{folder}/*.go")):
+        if path.endswith("_test.go") or "generated" in path:
+            continue
+        for line in open(path):
+            if begins := re.match(r"type (\w+) struct {", line):
+                current = types.setdefault(begins[1], [])
+            elif line.startswith("}"):
+                current = None
+            elif current is not None and (found := FIELD.match(line)):
+                number = NUMBER.search(line)
+                current.append((found[2], found[1], bool(found[3]), number and number[1]))
+    return types
+
+
+def tags(types, name):
+    """What a field is in Go and protobuf, by its name in JSON: {name: (Go type, number)}; of what is inlined too."""
+    found = {}
+    for field, go, inlined, number in types.get(name, []):
+        if not inlined:
+            found[field] = (go, number)
+        elif number:
+            for inner, (go, deeper) in tags(types, go.lstrip("*")).items():
+                found[inner] = (go, f"{number}.{deeper}")
+    return found
+
+
 def main():
-    definitions = json.load(open(sys.argv[1]))["definitions"]
+    document = f"{sys.argv[1]}/kubernetes@v1.{sys.argv[2]}/api/openapi-spec/swagger.json"
+    definitions = json.load(open(document))["definitions"]
+    packages = {}
     wanted, done = [], {}
     for line in ROOTS.replace("\n  ", " ").strip().splitlines():
         package, kinds = line.split(": ")
@@ -88,9 +137,18 @@ def main():
             continue
         definition = definitions[name]
         done[name] = ""
+        package, go_name = name.rsplit(".", 1)
+        if package not in packages:
+            packages[package] = go_types(package)
+        tagged = tags(packages[package], go_name)
         fields = []
         for field, schema in sorted(definition.get("properties", {}).items()):
             text = f"{field}={kind(schema)}"
+            go, number = tagged.get(field, ("", None))
+            if number and not package.startswith("io.k8s.apiextensions-apiserver."):
+                text += f"@{number}"
+            if go.startswith("*") and kind(schema) in "silnb":
+                text += "*"
             if field in definition.get("required", []):
                 text += "!"
             atomic = schema.get("x-kubernetes-map-type") == "atomic"
@@ -111,7 +169,7 @@ def main():
             fields.append(text)
         atomic = "%" if definition.get("x-kubernetes-map-type") == "atomic" else ""
         done[name] = f"{short(name)}{atomic}: " + " ".join(fields)
-    print("# Derived by derive.py from the OpenAPI document of Kubernetes 1.36.3 (Apache-2.0).")
+    print(f"# Derived by derive.py from the OpenAPI document and the Go types of Kubernetes 1.{sys.argv[2]} (Apache-2.0).")
     for line in sorted(done.values()):
         print(line)
 

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{Call, Route, Service};
 use crate::simulation::kubernetes::{
+    accept::{self, Syntax},
     faults::{Befallen, Failure, Fault, Stop},
     reply::{Body, Reply},
 };
@@ -150,6 +151,10 @@ impl Exchange {
     /// Tells its caller.
     fn tell(&self, reply: Reply) -> io::Result<Response<Body>> {
         let simulation = &self.service.simulation;
+        let reply = match accept::accepted(&self.call.headers) {
+            Ok((_, Syntax::Yaml)) => reply.in_yaml(),
+            _ => reply,
+        };
         simulation
             .record()
             .note(self.number, |recorded| recorded.status = Some(reply.code));

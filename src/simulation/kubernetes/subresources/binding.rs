@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::simulation::kubernetes::{
-    json as documents,
+    incoming,
     refusal::{About, Cause, Refusal},
     reply::Reply,
     request::WriteOptions,
@@ -15,7 +15,7 @@ use crate::simulation::kubernetes::{
 /// Binds the pod that is named to the node in the body.
 pub fn bind(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let options = WriteOptions::read(ask.call, "CreateOptions", false)?;
-    let (binding, _) = documents::parse(&ask.call.body).map_err(Refusal::bad_request)?;
+    let (binding, _) = incoming::document(ask.call)?;
     let node = binding["target"]["name"].as_str().unwrap_or_default().to_owned();
     let mut causes = Vec::new();
     let kind = binding["target"]["kind"].as_str().unwrap_or_default();

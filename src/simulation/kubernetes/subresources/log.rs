@@ -1,5 +1,7 @@
 //! The log of a container, as its kubelet would hand it out.
 
+mod follow;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -7,15 +9,17 @@ use crate::simulation::kubernetes::{
     refusal::{About, Cause, Refusal},
     reply::Reply,
     resources::PODS,
+    run::Simulation,
     verbs::Ask,
     world::{Line, World},
 };
 
-/// Answers with the log of a container of the pod that is named.
-pub fn log(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
+/// Answers with the log of a container of the pod that is named; who follows it hears of every line until the container
+/// ends.
+pub fn log(simulation: &Simulation, world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let query = &ask.call.query;
     let limits = Limits::read(ask)?;
-    let Some(pod) = world.find(PODS, ask.namespace(), ask.name()) else {
+    let Some(pod) = world.find(PODS, ask.namespace(), ask.name()).cloned() else {
         return Err(Refusal::not_found(About::new("", "pods"), ask.name()));
     };
     let value = pod.value();
@@ -25,6 +29,9 @@ pub fn log(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         return Ok(Reply::text(200, ""));
     }
     let previous = judge_state(&value, ask.name(), &container, query.flag("previous"))?;
+    if query.flag("follow") && !previous {
+        return Ok(follow::follow(simulation, world, &pod, &container, limits));
+    }
     let lines = world.log(pod.uid(), &container, previous).unwrap_or_default();
     Ok(Reply::text(200, limits.text(lines, world.now())))
 }
@@ -99,21 +106,22 @@ impl Limits {
             .filter(|line| since.is_none_or(|since| line.at >= since))
             .collect();
         let skipped = self.tail.map_or(0, |tail| lines.len().saturating_sub(tail));
-        let mut text = String::new();
-        for line in &lines[skipped..] {
-            if self.timestamps {
-                text.push_str(&format!("{:.9} ", line.at));
-            }
-            text.push_str(&line.text);
-            text.push('\n');
-        }
-        if let Some(mut end) = self.bytes.filter(|bytes| *bytes < text.len()) {
-            while !text.is_char_boundary(end) {
-                end -= 1;
-            }
-            text.truncate(end);
+        let mut text: String = lines[skipped..]
+            .iter()
+            .map(|line| line.write(self.timestamps))
+            .collect();
+        if let Some(bytes) = self.bytes {
+            cut(&mut text, bytes);
         }
         text
+    }
+}
+
+/// Cuts a text to so many bytes at most, between two letters.
+fn cut(text: &mut String, bytes: usize) {
+    if bytes < text.len() {
+        let end = (0..=bytes).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
     }
 }
 
@@ -154,9 +162,8 @@ fn container(pod: &Value, name: &str, wanted: Option<&str>) -> Result<String, Re
     Err(Refusal::bad_request(words))
 }
 
-/// Whether there is a log, and whether it is the one before the present run's.
-fn judge_state(pod: &Value, name: &str, container: &str, previous: bool) -> Result<bool, Refusal> {
-    let refuse = |why: String| Err(Refusal::bad_request(why));
+/// What its kubelet says of a container.
+fn state<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
     let lists = [
         "containerStatuses",
         "initContainerStatuses",
@@ -165,7 +172,13 @@ fn judge_state(pod: &Value, name: &str, container: &str, previous: bool) -> Resu
     let mut statuses = lists
         .iter()
         .flat_map(|list| pod["status"][*list].as_array().into_iter().flatten());
-    let Some(status) = statuses.find(|status| status["name"] == container) else {
+    statuses.find(|status| status["name"] == container)
+}
+
+/// Whether there is a log, and whether it is the one before the present run's.
+fn judge_state(pod: &Value, name: &str, container: &str, previous: bool) -> Result<bool, Refusal> {
+    let refuse = |why: String| Err(Refusal::bad_request(why));
+    let Some(status) = state(pod, container) else {
         return refuse(format!("container \"{container}\" in pod \"{name}\" is not available"));
     };
     let (state, last) = (&status["state"], &status["lastState"]["terminated"]);

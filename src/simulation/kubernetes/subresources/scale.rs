@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::simulation::kubernetes::{
-    accept,
+    accept::{self, Form},
     incoming::Served,
-    printing::json_path,
+    printing::{human_duration, json_path},
     refusal::{About, Cause, Refusal},
     reply::Reply,
     request::WriteOptions,
@@ -92,7 +92,39 @@ pub fn get(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let found = world
         .find(ask.served.resource.id, ask.namespace(), ask.name())
         .ok_or_else(|| Refusal::not_found(ask.details(), ask.name()))?;
-    Ok(Reply::json(200, &scale_of(ask, &found.value())))
+    let scale = scale_of(ask, &found.value());
+    Ok(match ask.form {
+        Form::Table => Reply::json(200, &table(world, ask, &scale)),
+        _ => Reply::json(200, &scale),
+    })
+}
+
+fn table(world: &World, ask: &Ask<'_>, scale: &Value) -> Value {
+    let column = |name: &str, kind: &str, format: &str| json!({"name": name, "type": kind, "format": format, "description": "", "priority": 0});
+    let created = scale["metadata"]["creationTimestamp"]
+        .as_str()
+        .and_then(|text| text.parse().ok());
+    let age = created.map_or_else(
+        || "<unknown>".to_owned(),
+        |created| human_duration(world.now().duration_since(created)),
+    );
+    let desired = scale["spec"]["replicas"].as_i64().unwrap_or_default();
+    let mut row = json!({"cells": [scale["metadata"]["name"], desired, scale["status"]["replicas"], age]});
+    if ask.include() != "None" {
+        row["object"] = scale.clone();
+    }
+    json!({
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": scale["metadata"]["resourceVersion"]},
+        "columnDefinitions": [
+            column("Name", "string", "name"),
+            column("Desired", "integer", ""),
+            column("Available", "integer", ""),
+            column("Age", "string", ""),
+        ],
+        "rows": [row],
+    })
 }
 
 fn scale_resource() -> Resource {

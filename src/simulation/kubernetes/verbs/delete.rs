@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Ask, list::Selection};
 use crate::simulation::kubernetes::{
-    accept, json as documents, outgoing,
+    incoming, outgoing,
     refusal::{About, Cause, Refusal},
     reply::Reply,
     request::dry_run,
@@ -115,10 +115,7 @@ fn read(ask: &Ask<'_>) -> Result<DeleteOptions, Refusal> {
         }
         value
     } else {
-        accept::judge_content_type(&ask.call.headers)?;
-        let (value, _) = documents::parse(&ask.call.body)
-            .map_err(|error| Refusal::bad_request(format!("couldn't get version/kind; json parse error: {error}")))?;
-        value
+        incoming::document(ask.call)?.0
     };
     options(value)
 }

@@ -1,15 +1,24 @@
 //! One object.
 
 use super::Ask;
-use crate::simulation::kubernetes::{outgoing, refusal::Refusal, reply::Reply, world::World};
+use crate::simulation::kubernetes::{
+    measured, outgoing,
+    refusal::Refusal,
+    reply::Reply,
+    resources::{NODE_METRICS, POD_METRICS},
+    world::World,
+};
 
 /// Answers with one object.
 pub fn get(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let current = ask.current(world);
     super::list::judge_version(current, ask.call.query.text("resourceVersion"))?;
-    let found = world
-        .find_at(ask.served.resource.id, ask.namespace(), ask.name(), current)
-        .ok_or_else(|| Refusal::not_found(ask.details(), ask.name()))?;
+    let id = ask.served.resource.id;
+    let found = match id {
+        NODE_METRICS | POD_METRICS => measured::find(world, id, ask.namespace(), ask.name()),
+        _ => world.find_at(id, ask.namespace(), ask.name(), current).cloned(),
+    };
+    let found = found.ok_or_else(|| Refusal::not_found(ask.details(), ask.name()))?;
     Ok(outgoing::reply(
         world,
         &ask.served,

@@ -6,10 +6,11 @@ use serde_json::json;
 
 use super::Ask;
 use crate::simulation::kubernetes::{
+    measured,
     outgoing::{self, ListMetadata},
     refusal::{Cause, Refusal},
     reply::Reply,
-    resources::{PODS, ResourceId},
+    resources::{NODE_METRICS, POD_METRICS, PODS, ResourceId},
     selectors::{Fields, Labels, Operator},
     world::{Object, World},
 };
@@ -61,6 +62,10 @@ impl Selection {
     pub fn find(&self, world: &World, resource: ResourceId, namespace: Option<&str>) -> Vec<Arc<Object>> {
         let inside = |object: &&Arc<Object>| namespace.is_none_or(|namespace| object.namespace() == namespace);
         let meant = |object: &&Arc<Object>| self.matches(object);
+        if matches!(resource, NODE_METRICS | POD_METRICS) {
+            let measured = measured::all(world, resource, namespace);
+            return measured.into_iter().filter(|object| self.matches(object)).collect();
+        }
         if resource == PODS
             && let Some(node) = self.fields.exact("spec.nodeName").filter(|node| !node.is_empty())
         {

@@ -13,6 +13,7 @@ use crate::simulation::kubernetes::{
     schema::{self, Type},
     strategy::Part,
     world::{Key, World},
+    yaml,
 };
 
 const JSON: &str = "application/json-patch+json";
@@ -164,8 +165,8 @@ fn apply(
     live: Option<Value>,
     options: &WriteOptions,
 ) -> Result<Reply, Refusal> {
-    let (config, twice) = documents::parse(&ask.call.body)
-        .map_err(|error| Refusal::bad_request(format!("error decoding YAML: {error}")))?;
+    let (config, twice) =
+        yaml::parse(&ask.call.body).map_err(|error| Refusal::bad_request(format!("error decoding YAML: {error}")))?;
     let api_version = ask.served.api_version();
     let given = config["apiVersion"].as_str().unwrap_or_default().to_owned();
     let kind = config["kind"].as_str().unwrap_or_default().to_owned();

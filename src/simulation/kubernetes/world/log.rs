@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 /// Lines that are kept of one container's run.
 const KEPT: usize = 2_000;
@@ -16,11 +17,24 @@ pub struct Line {
     pub text: Arc<str>,
 }
 
+impl Line {
+    /// As a kubelet hands it out.
+    pub fn write(&self, timestamp: bool) -> String {
+        if timestamp {
+            format!("{:.9} {}\n", self.at, self.text)
+        } else {
+            format!("{}\n", self.text)
+        }
+    }
+}
+
 /// The logs of one container: of its present run and of the one before.
 #[derive(Clone, Debug, Default)]
 struct Log {
     current: Vec<Line>,
     previous: Option<Vec<Line>>,
+    /// Those who follow the present run.
+    followers: Vec<UnboundedSender<Line>>,
 }
 
 /// What containers print, by pod and container.
@@ -32,17 +46,27 @@ pub struct Logs {
 impl Logs {
     /// A container prints a line.
     pub fn print(&mut self, pod: &str, container: &str, at: Timestamp, text: &str) {
-        let lines = &mut self.of(pod, container).current;
-        if lines.len() >= KEPT {
-            lines.drain(..KEPT / 2);
+        let log = self.of(pod, container);
+        if log.current.len() >= KEPT {
+            log.current.drain(..KEPT / 2);
         }
-        lines.push(Line { at, text: text.into() });
+        let line = Line { at, text: text.into() };
+        log.followers.retain(|follower| follower.send(line.clone()).is_ok());
+        log.current.push(line);
     }
 
     /// A container starts again: what it has printed is the previous log now.
     pub fn restart(&mut self, pod: &str, container: &str) {
         let log = self.of(pod, container);
         log.previous = Some(std::mem::take(&mut log.current));
+        log.followers.clear();
+    }
+
+    /// Every line that a container prints from now on, until it starts again or its pod is gone.
+    pub fn follow(&mut self, pod: &str, container: &str) -> UnboundedReceiver<Line> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.of(pod, container).followers.push(sender);
+        receiver
     }
 
     pub(super) fn lines(&self, pod: &str, container: &str, previous: bool) -> Option<&[Line]> {

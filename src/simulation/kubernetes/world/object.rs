@@ -67,6 +67,18 @@ pub struct Object {
 }
 
 impl Object {
+    /// What is told and not kept: it has no resourceVersion.
+    pub(in crate::simulation::kubernetes) fn unstored(key: Key, value: &mut Value) -> Self {
+        let object = Self::encode(key, value, 0);
+        if let Some(metadata) = value["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+        }
+        Self {
+            bytes: serde_json::to_vec(value).expect("a JSON value can be written").into(),
+            ..object
+        }
+    }
+
     /// Writes the resourceVersion into the value and keeps it as compact JSON.
     pub(super) fn encode(key: Key, value: &mut Value, revision: u64) -> Self {
         let metadata = &mut value["metadata"];

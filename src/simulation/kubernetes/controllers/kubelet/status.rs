@@ -123,6 +123,10 @@ impl Pod {
         }
     }
 
+    fn has_inits(&self) -> bool {
+        self.containers.iter().any(|container| container.role != Role::App)
+    }
+
     fn conditions(&self, phase: Phase, sandbox: bool) -> Vec<Value> {
         let names = |filter: &dyn Fn(&&Container) -> bool| -> Vec<&str> {
             self.containers
@@ -187,7 +191,7 @@ impl Pod {
 
     /// `status` of one container.
     fn container(&self, container: &Container) -> Value {
-        let mut state = shown(container, &self.words);
+        let mut state = shown(container, &self.words, self.has_inits());
         let mut last = container.last.clone();
         // Over, and it never ran or waited for its next start: what is left is its last run, or nothing.
         if self.stopped_for_good() && state["waiting"].is_object() {
@@ -269,7 +273,7 @@ fn began(container: &Container) -> bool {
 }
 
 /// `state`, but for one that has ended.
-fn shown(container: &Container, pod: &str) -> Value {
+fn shown(container: &Container, pod: &str, has_inits: bool) -> Value {
     let waiting = |reason: &str, message: String| {
         if message.is_empty() {
             json!({"waiting": {"reason": reason}})
@@ -279,7 +283,8 @@ fn shown(container: &Container, pod: &str) -> Value {
     };
     match &container.state {
         State::Waiting | State::Pulling if container.last.is_none() => waiting(
-            if container.role == Role::App && container.next.is_none() && container.state == State::Waiting {
+            if has_inits && container.role == Role::App && container.next.is_none() && container.state == State::Waiting
+            {
                 "PodInitializing"
             } else {
                 "ContainerCreating"
