@@ -4,7 +4,9 @@
 //! it is moved. Nothing here is kinder than the real thing: what that refuses, this refuses in the same words.
 
 pub mod faults;
+mod holds;
 pub mod kubernetes;
+pub mod rules;
 pub mod serve;
 pub mod slack;
 pub mod teams;

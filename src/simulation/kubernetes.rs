@@ -1,7 +1,8 @@
 //! A Kubernetes API server in memory, as kube-apiserver 1.36 answers.
 //!
 //! [`world`] holds the objects and the time and says how controllers work on them; [`run`] moves the time; [`service`] is
-//! the way in for everybody else, who speaks the Kubernetes API and nothing else:
+//! the way in for everybody else, who speaks the Kubernetes API and nothing else; [`faults`] is what goes wrong there, and
+//! [`calls`] what was asked:
 //!
 //! ```text
 //! request ─► service: who asks, route, may they ─► verbs, subresources ─► incoming: decode by schema
@@ -15,11 +16,13 @@
 pub mod accept;
 pub mod access;
 mod admission;
+pub mod calls;
 pub mod controllers;
 pub mod conversion;
 pub mod defaults;
 mod definitions;
 mod discovery;
+pub mod faults;
 pub mod incoming;
 pub mod json;
 pub mod loopback;
@@ -49,5 +52,5 @@ pub mod world;
 pub use access::{Tokens, User};
 pub use refusal::Refusal;
 pub use run::{Controller, Simulation};
-pub use service::{Intercept, Interception, Service};
+pub use service::Service;
 pub use world::World;

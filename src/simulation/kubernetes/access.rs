@@ -27,6 +27,11 @@ impl User {
         }
     }
 
+    /// Somebody whom the server does not know.
+    pub fn unknown() -> Self {
+        Self::new("", &[])
+    }
+
     /// The one who may do everything.
     pub fn admin() -> Self {
         Self::new("kubernetes-admin", &["system:masters", "system:authenticated"])

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use serde_json::json;
 use tower_service::Service as _;
 
@@ -16,10 +16,8 @@ impl Service {
             let mut service = self.clone();
             async move {
                 match service.call(request.map(Full::new)).await {
-                    Ok(response) => {
-                        Answer::Response(response.map(|body| body.map_err(io::Error::other).boxed_unsync()))
-                    }
-                    Err(never) => match never {},
+                    Ok(response) => Answer::Response(response),
+                    Err(_) => Answer::Cut,
                 }
             }
         })

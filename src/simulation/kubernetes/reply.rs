@@ -1,6 +1,6 @@
 //! An answer: JSON, text, or a stream of events.
 
-use std::convert::Infallible;
+use std::io;
 
 use bytes::Bytes;
 use futures::Stream;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::refusal::Refusal;
 
 /// The body of an answer.
-pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// An answer.
 pub struct Reply {
@@ -43,7 +43,7 @@ impl Reply {
         Self {
             code,
             content_type,
-            body: Full::new(bytes).boxed_unsync(),
+            body: Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
             retry_after: None,
             warnings: Vec::new(),
         }
@@ -57,7 +57,16 @@ impl Reply {
     /// A stream of chunks.
     pub fn stream(content_type: &'static str, chunks: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         use futures::StreamExt;
-        let frames = chunks.map(|chunk| Ok::<_, Infallible>(Frame::data(chunk))).fuse();
+        Self::breakable(content_type, chunks.map(Ok))
+    }
+
+    /// A stream of chunks that may break off.
+    pub fn breakable(
+        content_type: &'static str,
+        chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Self {
+        use futures::StreamExt;
+        let frames = chunks.map(|chunk| chunk.map(Frame::data)).fuse();
         Self {
             code: 200,
             content_type,

@@ -7,8 +7,10 @@ use http::{HeaderMap, Method};
 
 use super::{
     access::User,
-    refusal::{Cause, Refusal},
+    faults::Fault,
+    refusal::{About as Details, Cause, Refusal},
     resources::{Conversion, Resource},
+    world::{Object, World},
 };
 
 /// A request to the API server.
@@ -28,6 +30,45 @@ pub struct Call {
     pub user: User,
     /// What for, when it is about objects.
     pub about: Option<About>,
+    /// What goes wrong with it.
+    pub fault: Option<Fault>,
+}
+
+impl Call {
+    /// The object that it names, as it is now.
+    pub fn named<'a>(&self, world: &'a World) -> Option<&'a Arc<Object>> {
+        let about = self.about.as_ref()?;
+        let (resource, _) = about.resource.as_ref()?;
+        let namespace = about.namespace.as_deref().unwrap_or_default();
+        world.find(resource.id, namespace, about.name.as_deref()?)
+    }
+
+    /// 403, as RBAC says it.
+    pub fn forbidden(&self) -> Refusal {
+        let user = &self.user.name;
+        let Some(about) = &self.about else {
+            let verb = self.method.as_str().to_lowercase();
+            let words = format!("forbidden: User \"{user}\" cannot {verb} path \"{}\"", self.path);
+            return Refusal {
+                details: Some(serde_json::json!({})),
+                ..Refusal::new(403, "Forbidden", words)
+            };
+        };
+        let resource = match &about.subresource {
+            Some(subresource) => format!("{}/{subresource}", about.plural),
+            None => about.plural.clone(),
+        };
+        let place = match about.place() {
+            "" => "at the cluster scope".to_owned(),
+            namespace => format!("in the namespace \"{namespace}\""),
+        };
+        let why = format!(
+            "User \"{user}\" cannot {} resource \"{resource}\" in API group \"{}\" {place}",
+            about.verb, about.group
+        );
+        let name = about.name.as_deref().unwrap_or_default();
+        Refusal::forbidden(Details::new(&about.group, &about.plural), name, &why)
+    }
 }
 
 /// Which objects a request is about.
@@ -49,6 +90,20 @@ pub struct About {
     pub subresource: Option<String>,
     /// The resource, if there is such a one, and how it is served here.
     pub resource: Option<(Arc<Resource>, Conversion)>,
+}
+
+impl About {
+    /// Whether it may change something.
+    pub fn changes(&self) -> bool {
+        !matches!(self.verb, "get" | "list" | "watch")
+    }
+
+    /// The namespace in which it is judged; empty without one. A namespace is in itself.
+    pub fn place(&self) -> &str {
+        let itself = self.group.is_empty() && self.plural == "namespaces";
+        let place = if itself { &self.name } else { &self.namespace };
+        place.as_deref().unwrap_or_default()
+    }
 }
 
 /// The parameters of a query.
@@ -192,11 +247,7 @@ impl WriteOptions {
             }
         };
         if !causes.is_empty() {
-            return Err(Refusal::invalid(
-                super::refusal::About::new("meta.k8s.io", kind),
-                "",
-                &causes,
-            ));
+            return Err(Refusal::invalid(Details::new("meta.k8s.io", kind), "", &causes));
         }
         Ok(Self {
             dry_run,

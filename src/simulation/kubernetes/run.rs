@@ -1,10 +1,15 @@
 //! The running of a world: its lock, its controllers, and the one way in which its time moves.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::Timestamp;
 
 use super::{
+    calls::{Record, Recorded},
+    faults::Faults,
     resources::ResourceId,
     world::{Change, Due, World},
 };
@@ -27,6 +32,19 @@ pub trait Controller: Send {
     fn due(&mut self, world: &mut World, due: &Due);
 }
 
+/// To whom an errand on the queue belongs.
+const ERRAND: &str = "errand";
+
+/// Something that is done once at a moment.
+type Errand = Box<dyn FnOnce(&Simulation) + Send>;
+
+/// The errands that have not come due.
+#[derive(Default)]
+struct Errands {
+    waiting: BTreeMap<u64, Errand>,
+    count: u64,
+}
+
 struct Running {
     controller: Box<dyn Controller>,
     feed: usize,
@@ -37,6 +55,9 @@ struct Running {
 pub struct Simulation {
     world: Arc<Mutex<World>>,
     controllers: Arc<Mutex<Vec<Running>>>,
+    errands: Arc<Mutex<Errands>>,
+    faults: Arc<Faults>,
+    record: Arc<Record>,
 }
 
 impl Simulation {
@@ -51,6 +72,9 @@ impl Simulation {
         Self {
             world: Arc::new(Mutex::new(world)),
             controllers: Arc::default(),
+            errands: Arc::default(),
+            faults: Arc::new(Faults::new()),
+            record: Arc::default(),
         }
     }
 
@@ -75,6 +99,41 @@ impl Simulation {
         what(&mut self.world())
     }
 
+    /// What goes wrong between its clients and its API server.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// What its API server was asked so far, in the order in which it came: the latest hundred thousand calls.
+    pub fn calls(&self) -> Vec<Recorded> {
+        self.record.all()
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Has something done when the time comes to a moment; one in the past is now. It may do whatever a client can, but
+    /// not move the time.
+    pub fn at(&self, moment: Timestamp, what: impl FnOnce(&Self) + Send + 'static) {
+        let mut world = self.world();
+        let mut errands = self.errands();
+        errands.count += 1;
+        let number = errands.count;
+        errands.waiting.insert(number, Box::new(what));
+        let due = Due {
+            to: ERRAND,
+            what: "run",
+            about: None,
+            number,
+        };
+        world.schedule(moment, due);
+    }
+
+    fn errands(&self) -> MutexGuard<'_, Errands> {
+        self.errands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The simulated time.
     pub fn now(&self) -> Timestamp {
         self.world().now()
@@ -94,7 +153,13 @@ impl Simulation {
                     return;
                 };
                 world.set_now(at);
-                if let Some(running) = controllers
+                if due.to == ERRAND {
+                    drop(world);
+                    let errand = self.errands().waiting.remove(&due.number);
+                    if let Some(errand) = errand {
+                        errand(self);
+                    }
+                } else if let Some(running) = controllers
                     .iter_mut()
                     .find(|running| running.controller.name() == due.to)
                 {

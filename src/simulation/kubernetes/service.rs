@@ -1,10 +1,12 @@
 //! The API server as a service: whatever speaks HTTP asks it, `kube::Client` in process included.
 //!
 //! A request is authenticated, routed, authorized, and carried out under the world's lock. A watch holds no lock while it
-//! waits. There is one place where a rule can get in its way: [`Service::intercept`].
+//! waits. What goes wrong on the way is in [`faults`](super::faults).
+
+mod exchange;
 
 use std::{
-    convert::Infallible,
+    io,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -18,7 +20,7 @@ use serde_json::json;
 use super::{
     access::{Question, Tokens, User, allowed, review},
     discovery,
-    refusal::{About as Details, Refusal},
+    refusal::Refusal,
     reply::{Body, Reply},
     request::{About, Call, FieldValidation, Query},
     resources::{NAMESPACES, PODS},
@@ -33,21 +35,6 @@ use super::{
 /// The longest body, in bytes.
 const LONGEST: usize = 3 * 1024 * 1024;
 
-/// What a rule does to a call.
-pub enum Interception {
-    /// Nothing.
-    Pass,
-    /// It is not carried out, and this is the answer.
-    Instead(Reply),
-    /// It is carried out, and this is the answer nevertheless.
-    Afterwards(Reply),
-    /// It is carried out when this is over.
-    After(BoxFuture<'static, ()>),
-}
-
-/// A rule that may get in the way of a call. It is asked before the call takes effect.
-pub type Intercept = Arc<dyn Fn(&Call) -> Interception + Send + Sync>;
-
 /// The API server.
 #[derive(Clone)]
 pub struct Service {
@@ -55,7 +42,6 @@ pub struct Service {
     /// Who asks when there is no token.
     without_token: Option<User>,
     tokens: Arc<Tokens>,
-    intercept: Option<Intercept>,
 }
 
 impl Simulation {
@@ -65,7 +51,6 @@ impl Simulation {
             simulation: self.clone(),
             without_token: Some(User::admin()),
             tokens: Arc::default(),
-            intercept: None,
         }
     }
 }
@@ -83,60 +68,46 @@ impl Service {
         self
     }
 
-    /// Lets a rule get in the way of calls.
-    pub fn intercept(mut self, rule: Intercept) -> Self {
-        self.intercept = Some(rule);
-        self
-    }
-
-    fn user(&self, headers: &HeaderMap) -> Result<User, Refusal> {
-        let unauthorized = || Refusal::new(401, "Unauthorized", "Unauthorized");
+    fn user(&self, headers: &HeaderMap) -> Option<User> {
         let Some(value) = headers.get(header::AUTHORIZATION) else {
-            return self.without_token.clone().ok_or_else(unauthorized);
+            return self.without_token.clone();
         };
         let value = value.to_str().unwrap_or_default();
         let token = value.strip_prefix("Bearer ").unwrap_or_default().trim();
-        self.tokens.find(token).cloned().ok_or_else(unauthorized)
+        self.tokens.find(token).cloned()
     }
 
-    async fn answer(self, head: Parts, body: Bytes) -> Reply {
-        let user = match self.user(&head.headers) {
-            Ok(user) => user,
-            Err(refusal) => return refusal.into(),
-        };
+    async fn answer(self, head: Parts, body: Bytes) -> io::Result<Response<Body>> {
+        let user = self.user(&head.headers).unwrap_or_else(User::unknown);
         let query = Query::parse(head.uri.query().unwrap_or_default());
         let path = head.uri.path().to_owned();
         let resources = Arc::clone(self.simulation.world().resources());
         let route = route(&resources, &head.method, &path, &query);
-        let mut call = Call {
+        let about = match &route {
+            Route::Objects(about) => Some((**about).clone()),
+            _ => None,
+        };
+        let call = Call {
             method: head.method,
             path,
             query,
             headers: head.headers,
             body,
             user,
-            about: None,
+            about,
+            fault: None,
         };
-        if let Route::Objects(about) = &route {
-            call.about = Some((**about).clone());
-        }
-        let mut instead = None;
-        match self.intercept.as_ref().map(|rule| rule(&call)) {
-            None | Some(Interception::Pass) => {}
-            Some(Interception::Instead(reply)) => return reply,
-            Some(Interception::Afterwards(reply)) => instead = Some(reply),
-            Some(Interception::After(delay)) => delay.await,
-        }
-        let reply = self.carry_out(&route, &call).unwrap_or_else(Reply::from);
-        instead.unwrap_or(reply)
+        self.exchange(route, call).await
     }
 
-    fn carry_out(&self, route: &Route, call: &Call) -> Result<Reply, Refusal> {
-        let mut world = self.simulation.world();
-        judge_access(&world, route, call)?;
+    fn carry_out(&self, world: &mut World, route: &Route, call: &Call) -> Result<Reply, Refusal> {
+        if call.user == User::unknown() {
+            return Err(Refusal::new(401, "Unauthorized", "Unauthorized"));
+        }
+        judge_access(world, route, call)?;
         let resources = Arc::clone(world.resources());
         match route {
-            Route::Objects(about) => self.objects(&mut world, call, about),
+            Route::Objects(about) => self.objects(world, call, about),
             Route::CoreVersions => Ok(discovery::core(&resources, call)),
             Route::Groups => Ok(discovery::all(&resources, call)),
             Route::Group(group) => discovery::group(&resources, group).or_else(|_| Ok(not_found())),
@@ -252,63 +223,27 @@ fn judge_method(about: &About) -> Result<(), Refusal> {
 }
 
 fn judge_access(world: &World, route: &Route, call: &Call) -> Result<(), Refusal> {
-    let user = &call.user;
-    let Route::Objects(about) = route else {
-        let verb = call.method.as_str().to_lowercase();
-        let question = Question {
+    let verb = call.method.as_str().to_lowercase();
+    let question = match route {
+        Route::Objects(about) => Question {
+            verb: about.verb,
+            group: &about.group,
+            resource: &about.plural,
+            subresource: about.subresource.as_deref().unwrap_or_default(),
+            namespace: about.place(),
+            name: about.name.as_deref().unwrap_or_default(),
+            path: None,
+        },
+        _ => Question {
             verb: &verb,
             path: Some(&call.path),
             ..Question::default()
-        };
-        if allowed(world, user, &question) {
-            return Ok(());
-        }
-        let words = format!("forbidden: User \"{}\" cannot {verb} path \"{}\"", user.name, call.path);
-        return Err(Refusal {
-            details: Some(json!({})),
-            ..Refusal::new(403, "Forbidden", words)
-        });
+        },
     };
-    let name = about.name.as_deref().unwrap_or_default();
-    let subresource = about.subresource.as_deref().unwrap_or_default();
-    // A namespace is in itself.
-    let itself = about.group.is_empty() && about.plural == "namespaces";
-    let namespace = if itself {
-        name
-    } else {
-        about.namespace.as_deref().unwrap_or_default()
-    };
-    let question = Question {
-        verb: about.verb,
-        group: &about.group,
-        resource: &about.plural,
-        subresource,
-        namespace,
-        name,
-        path: None,
-    };
-    if allowed(world, user, &question) {
+    if allowed(world, &call.user, &question) {
         return Ok(());
     }
-    let resource = if subresource.is_empty() {
-        about.plural.clone()
-    } else {
-        format!("{}/{subresource}", about.plural)
-    };
-    let place = if namespace.is_empty() {
-        "at the cluster scope".to_owned()
-    } else {
-        format!("in the namespace \"{namespace}\"")
-    };
-    let why = format!(
-        "User \"{}\" cannot {} resource \"{resource}\" in API group \"{}\" {place}",
-        user.name, about.verb, about.group
-    );
-    Err(Refusal::forbidden(
-        Details::new(&about.group, &about.plural),
-        name,
-        &why,
-    ))
+    Err(call.forbidden())
 }
 
 impl<B> tower_service::Service<Request<B>> for Service
@@ -318,10 +253,11 @@ where
     B::Error: std::fmt::Display,
 {
     type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+    /// The connection was cut.
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Response>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
@@ -333,11 +269,10 @@ where
                 Ok(body) => Ok(body.to_bytes()),
                 Err(error) => Err(error.to_string()),
             };
-            let reply = match body {
+            match body {
                 Ok(body) => service.answer(head, body).await,
-                Err(error) => Refusal::bad_request(error).into(),
-            };
-            Ok(reply.into_response())
+                Err(error) => Ok(Reply::from(Refusal::bad_request(error)).into_response()),
+            }
         })
     }
 }

@@ -10,9 +10,11 @@ pub mod watch;
 
 use super::{
     accept::{self, Form},
+    faults::Fault,
     incoming::Served,
     refusal::{About as Details, Refusal},
     request::{About, Call},
+    world::World,
 };
 
 /// A call about a resource that there is.
@@ -62,6 +64,17 @@ impl<'a> Ask<'a> {
     /// The name; empty without one.
     pub fn name(&self) -> &str {
         self.about.name.as_deref().unwrap_or_default()
+    }
+
+    /// The latest revision that a read may see.
+    pub fn current(&self, world: &World) -> u64 {
+        match &self.call.fault {
+            Some(Fault::Stale(lag)) => {
+                let oldest = world.oldest(self.served.resource.id);
+                world.revision_at(world.now() - *lag).max(oldest)
+            }
+            _ => world.revision(),
+        }
     }
 
     /// `includeObject` of a table.

@@ -54,6 +54,7 @@ mod chance;
 mod delete;
 mod log;
 mod object;
+mod past;
 mod queue;
 mod store;
 mod table;
@@ -73,6 +74,7 @@ use super::{
     refusal::{About, Refusal},
     resources::{ResourceId, Resources},
 };
+use past::Moments;
 use queue::Queue;
 use table::{Feeds, Table};
 
@@ -93,6 +95,7 @@ pub struct World {
     queue: Queue,
     feeds: Feeds,
     logs: Logs,
+    moments: Moments,
     history: usize,
     by_owner: BTreeMap<Arc<str>, Vec<Key>>,
     by_node: BTreeMap<Arc<str>, BTreeMap<Place, Arc<Object>>>,
@@ -114,6 +117,7 @@ impl World {
             queue: Queue::default(),
             feeds: Feeds::default(),
             logs: Logs::default(),
+            moments: Moments::default(),
             history: HISTORY,
             by_owner: BTreeMap::new(),
             by_node: BTreeMap::new(),
@@ -132,7 +136,10 @@ impl World {
     }
 
     pub(super) fn set_now(&mut self, now: Timestamp) {
-        self.now = self.now.max(now);
+        if now > self.now {
+            self.moments.end(self.now, self.revision);
+            self.now = now;
+        }
     }
 
     /// Wakes those who wait for changes: the time has moved, which may be the end of their waiting.

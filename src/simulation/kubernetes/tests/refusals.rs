@@ -237,29 +237,3 @@ async fn a_running_pod_hardly_changes() {
     assert_eq!(resized.code, 200, "{}", resized.text);
     assert_eq!(resized.value["metadata"]["generation"], 3);
 }
-
-#[tokio::test]
-async fn a_rule_can_get_in_the_way() {
-    use std::sync::Arc;
-
-    use crate::simulation::kubernetes::{Interception, Refusal};
-    let simulation = simulation();
-    let service = simulation
-        .service()
-        .intercept(Arc::new(|call| match call.about.as_ref().map(|about| about.verb) {
-            Some("delete") => Interception::Instead(Refusal::new(503, "ServiceUnavailable", "not now").into()),
-            Some("create") => Interception::Afterwards(Refusal::new(504, "Timeout", "too late").into()),
-            _ => Interception::After(Box::pin(async {})),
-        }));
-    assert_eq!(ask(&service, "POST", PODS, pod("web")).await.code, 504);
-    assert_eq!(
-        get(&service, &format!("{PODS}/web")).await.code,
-        200,
-        "it was carried out"
-    );
-    assert_eq!(
-        ask(&service, "DELETE", &format!("{PODS}/web"), Value::Null).await.code,
-        503
-    );
-    assert_eq!(get(&service, &format!("{PODS}/web")).await.code, 200);
-}

@@ -5,9 +5,10 @@ use crate::simulation::kubernetes::{outgoing, refusal::Refusal, reply::Reply, wo
 
 /// Answers with one object.
 pub fn get(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
-    super::list::judge_version(world, ask.call.query.text("resourceVersion"))?;
+    let current = ask.current(world);
+    super::list::judge_version(current, ask.call.query.text("resourceVersion"))?;
     let found = world
-        .find(ask.served.resource.id, ask.namespace(), ask.name())
+        .find_at(ask.served.resource.id, ask.namespace(), ask.name(), current)
         .ok_or_else(|| Refusal::not_found(ask.details(), ask.name()))?;
     Ok(outgoing::reply(
         world,

@@ -82,10 +82,28 @@ impl Selection {
             None => world.list(resource, namespace).filter(meant).cloned().collect(),
         }
     }
+
+    /// The same as of a revision; as of now, when that is not known any more.
+    pub fn find_at(
+        &self,
+        world: &World,
+        resource: ResourceId,
+        namespace: Option<&str>,
+        revision: u64,
+    ) -> Vec<Arc<Object>> {
+        let past = (revision < world.revision()).then(|| world.list_at(resource, namespace, revision));
+        match past.flatten() {
+            Some(mut past) => {
+                past.retain(|object| self.matches(object));
+                past
+            }
+            None => self.find(world, resource, namespace),
+        }
+    }
 }
 
-/// Refuses a version that is none, or that has not come yet.
-pub fn judge_version(world: &World, version: Option<&str>) -> Result<Option<u64>, Refusal> {
+/// Refuses a version that is none, or that has not come yet. `current` is the latest there is.
+pub fn judge_version(current: u64, version: Option<&str>) -> Result<Option<u64>, Refusal> {
     let Some(version) = version else { return Ok(None) };
     let Ok(number) = version.parse::<u64>() else {
         let cause = Cause::invalid(
@@ -98,7 +116,6 @@ pub fn judge_version(world: &World, version: Option<&str>) -> Result<Option<u64>
             cause.message
         )));
     };
-    let current = world.revision();
     if number > current {
         let words = format!("Timeout: Too large resource version: {number}, current: {current}");
         let mut refusal = Refusal::new(504, "Timeout", words);
@@ -127,8 +144,9 @@ pub fn list(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let query = &ask.call.query;
     judge_options(ask)?;
     let selection = Selection::read(ask)?;
-    let version = judge_version(world, query.text("resourceVersion"))?;
     let resource = ask.served.resource.id;
+    let current = ask.current(world);
+    let version = judge_version(current, query.text("resourceVersion"))?;
     let namespace = ask.about.namespace.as_deref();
     let limit = query.number("limit")?.filter(|limit| *limit > 0);
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
@@ -141,16 +159,15 @@ pub fn list(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
             let (revision, key) = read_token(token)?;
             (Some(key), revision)
         }
-        None => (None, world.revision()),
+        None => (None, current),
     };
     let exact = query.get("resourceVersionMatch") == Some("Exact");
     if exact && let Some(version) = version {
         revision = version;
     }
     // A list as of a revision in the past is made by undoing what came since, as long as that is known.
-    let mut items = selection.find(world, resource, namespace);
-    if revision < world.revision() && (from.is_some() || exact) {
-        let Some(past) = past(world, resource, namespace, revision) else {
+    let mut items = if revision < world.revision() && (from.is_some() || exact) {
+        let Some(past) = world.list_at(resource, namespace, revision) else {
             return Err(if exact {
                 Refusal::new(
                     410,
@@ -161,10 +178,12 @@ pub fn list(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
                 expired()
             });
         };
-        items = past.into_iter().filter(|object| selection.matches(object)).collect();
-    }
+        past.into_iter().filter(|object| selection.matches(object)).collect()
+    } else {
+        selection.find_at(world, resource, namespace, revision)
+    };
     if let Some(from) = &from {
-        items.retain(|object| place(object) > *from);
+        items.retain(|object| object.place() > *from);
     }
     let total = items.len();
     let mut list = ListMetadata {
@@ -175,7 +194,7 @@ pub fn list(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     // The real one's cache answers a list at revision 0 whole, whatever the limit.
     if let Some(limit) = limit.filter(|limit| total > *limit && version != Some(0)) {
         items.truncate(limit);
-        list.next = items.last().map(|last| write_token(revision, &place(last)));
+        list.next = items.last().map(|last| write_token(revision, &last.place()));
         list.remaining = selection.is_everything().then_some(total - limit);
     }
     Ok(outgoing::list(
@@ -186,31 +205,6 @@ pub fn list(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         &items,
         &list,
     ))
-}
-
-fn place(object: &Object) -> (String, String) {
-    // In the store a namespace ends with `/`, which comes after `-`.
-    (format!("{}/", object.namespace()), object.name().to_owned())
-}
-
-/// The objects of a resource as they were.
-fn past(world: &World, resource: ResourceId, namespace: Option<&str>, revision: u64) -> Option<Vec<Arc<Object>>> {
-    let mut objects: std::collections::BTreeMap<(String, String), Arc<Object>> = world
-        .list(resource, namespace)
-        .map(|object| (place(object), Arc::clone(object)))
-        .collect();
-    let events: Vec<_> = world.events_since(resource, revision)?.collect();
-    for event in events.into_iter().rev() {
-        if namespace.is_some_and(|namespace| event.object.namespace() != namespace) {
-            continue;
-        }
-        let place = place(&event.object);
-        match &event.before {
-            Some(before) => objects.insert(place, Arc::clone(before)),
-            None => objects.remove(&place),
-        };
-    }
-    Some(objects.into_values().collect())
 }
 
 fn write_token(revision: u64, place: &(String, String)) -> String {

@@ -1,6 +1,6 @@
 //! What changes, as it changes.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, io, sync::Arc};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::Stream;
@@ -14,11 +14,12 @@ use super::{
 };
 use crate::simulation::kubernetes::{
     accept::Form,
+    faults::Fault,
     incoming::Served,
     outgoing,
     refusal::{About, Cause, Refusal},
     reply::Reply,
-    resources::{Conversion, Resource},
+    resources::{Conversion, Resource, ResourceId},
     run::Simulation,
     world::{ChangeKind, Event, Object, World},
 };
@@ -46,6 +47,20 @@ struct Watching {
     waiting: VecDeque<Bytes>,
     revised: watch::Receiver<u64>,
     done: bool,
+    disturbance: Disturbance,
+}
+
+/// What goes wrong with a watch.
+#[derive(Default)]
+struct Disturbance {
+    /// It tells what was so long ago.
+    lag: SignedDuration,
+    /// It tells nothing while the resource was listed so often.
+    withheld: Option<u64>,
+    /// Its connection is cut then.
+    cut: Option<Timestamp>,
+    /// It breaks in the middle of what it tells next.
+    breaks: bool,
 }
 
 /// Begins to watch.
@@ -54,7 +69,7 @@ pub fn watch(simulation: &Simulation, world: &World, ask: &Ask<'_>) -> Result<Re
     judge_options(ask)?;
     let selection = Selection::read(ask)?;
     let initial = query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents"));
-    let given = judge_version(world, query.text("resourceVersion"))?;
+    let given = judge_version(world.revision(), query.text("resourceVersion"))?;
     let bookmarks = query.flag("allowWatchBookmarks");
     let lasting = query
         .number("timeoutSeconds")?
@@ -62,6 +77,8 @@ pub fn watch(simulation: &Simulation, world: &World, ask: &Ask<'_>) -> Result<Re
         .unwrap_or(LASTING);
     let (resource, conversion) = ask.about.resource.as_ref().expect("the resource was looked up");
     let now = world.now();
+    let disturbance = Disturbance::new(simulation, resource.id, ask.call.fault.as_ref(), now);
+    let current = ask.current(world);
     let mut watching = Watching {
         simulation: simulation.clone(),
         resource: Arc::clone(resource),
@@ -79,19 +96,20 @@ pub fn watch(simulation: &Simulation, world: &World, ask: &Ask<'_>) -> Result<Re
         waiting: VecDeque::new(),
         revised: world.revised(),
         done: false,
+        disturbance,
     };
     // Without a revision, or from revision 0, a watch begins with what there is.
     let begins = initial.unwrap_or(given.unwrap_or_default() == 0);
     if begins {
         let found = watching
             .selection
-            .find(world, resource.id, watching.namespace.as_deref());
+            .find_at(world, resource.id, watching.namespace.as_deref(), current);
         for object in found {
             watching.push(world, "ADDED", &object);
         }
-        watching.revision = world.revision();
+        watching.revision = current;
     } else if given.is_none() || given == Some(0) {
-        watching.revision = world.revision();
+        watching.revision = current;
     }
     if initial == Some(true) && bookmarks {
         watching.push_bookmark(true);
@@ -101,7 +119,27 @@ pub fn watch(simulation: &Simulation, world: &World, ask: &Ask<'_>) -> Result<Re
         let words = format!("too old resource version: {} ({oldest})", watching.revision);
         watching.push_error(&Refusal::new(410, "Expired", words));
     }
-    Ok(Reply::stream("application/json", watching.stream()))
+    Ok(Reply::breakable("application/json", watching.stream()))
+}
+
+impl Disturbance {
+    fn new(simulation: &Simulation, resource: ResourceId, fault: Option<&Fault>, now: Timestamp) -> Self {
+        let mut disturbance = Self::default();
+        match fault {
+            Some(Fault::Stale(lag)) => disturbance.lag = *lag,
+            Some(Fault::Withheld) => disturbance.withheld = Some(simulation.faults().withhold(resource)),
+            Some(Fault::WatchCut(after)) => disturbance.cut = Some(now + *after),
+            Some(Fault::BrokenOff) => disturbance.breaks = true,
+            _ => {}
+        }
+        disturbance
+    }
+
+    /// Whether it tells nothing yet.
+    fn withholds(&self, simulation: &Simulation, resource: ResourceId) -> bool {
+        self.withheld
+            .is_some_and(|lists| lists == simulation.faults().lists_of(resource))
+    }
 }
 
 impl Watching {
@@ -152,6 +190,13 @@ impl Watching {
             self.done = true;
             return;
         }
+        let now = world.now();
+        if now >= self.ends {
+            self.done = true;
+        }
+        if self.disturbance.withholds(&simulation, self.resource.id) {
+            return;
+        }
         let Some(events) = world.events_since(self.resource.id, self.revision) else {
             let words = format!(
                 "too old resource version: {} ({})",
@@ -161,7 +206,9 @@ impl Watching {
             self.push_error(&Refusal::new(410, "Expired", words));
             return;
         };
+        let told = world.revision_at(now - self.disturbance.lag).max(self.revision);
         let events: Vec<Event> = events
+            .take_while(|event| event.revision <= told)
             .filter(|event| {
                 let namespace = self.namespace.as_deref();
                 namespace.is_none_or(|namespace| event.object.namespace() == namespace)
@@ -181,15 +228,16 @@ impl Watching {
                 (None, _) => {}
             }
         }
-        self.revision = world.revision();
-        let now = world.now();
+        self.revision = told;
         if self.bookmarks && now >= self.next_bookmark {
             self.push_bookmark(false);
             self.next_bookmark = now + SignedDuration::from_secs(BOOKMARKS);
         }
-        if now >= self.ends {
-            self.done = true;
-        }
+    }
+
+    fn is_cut(&self) -> bool {
+        let cut = self.disturbance.cut;
+        cut.is_some_and(|cut| self.simulation.now() >= cut)
     }
 
     /// What a change is to someone who sees only what is selected.
@@ -207,11 +255,23 @@ impl Watching {
         }
     }
 
-    fn stream(self) -> impl Stream<Item = Bytes> + Send + 'static {
+    fn stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         futures::stream::unfold(self, |mut watching| async move {
             loop {
+                if watching.is_cut() {
+                    watching.waiting.clear();
+                    watching.done = true;
+                    watching.disturbance = Disturbance::default();
+                    return Some((Err(io::ErrorKind::ConnectionReset.into()), watching));
+                }
                 if let Some(line) = watching.waiting.pop_front() {
-                    return Some((line, watching));
+                    let told = if watching.disturbance.breaks {
+                        watching.disturbance.cut = Some(Timestamp::MIN);
+                        line.slice(..line.len() / 2)
+                    } else {
+                        line
+                    };
+                    return Some((Ok(told), watching));
                 }
                 if watching.done {
                     return None;
@@ -227,7 +287,8 @@ impl Watching {
     }
 }
 
-fn line(kind: &str, object: &[u8]) -> Bytes {
+/// One event, as it is on the wire.
+pub fn line(kind: &str, object: &[u8]) -> Bytes {
     let mut bytes = BytesMut::with_capacity(object.len() + 40);
     bytes.put_slice(b"{\"type\":\"");
     bytes.put_slice(kind.as_bytes());

@@ -135,6 +135,11 @@ impl Object {
         &self.key.name
     }
 
+    /// Its place in the order of the store, where a namespace ends with `/`, which comes after `-`.
+    pub fn place(&self) -> (String, String) {
+        (format!("{}/", self.namespace()), self.name().to_owned())
+    }
+
     /// The stored JSON.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
