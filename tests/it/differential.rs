@@ -91,7 +91,11 @@ async fn compare(
         let side = play::Side::simulated(&case, &namespace);
         play::play(&case, &side, &namespace).await
     };
+    let begun = std::time::Instant::now();
     let (real, simulated) = futures::future::join(real, simulated).await;
+    if show {
+        println!("{case}: {:?}", begun.elapsed());
+    }
     let (real, simulated) = (normal::normalise(real), normal::normalise(simulated));
     if show {
         for (call, answer) in case.calls.iter().zip(&real) {

@@ -13,7 +13,7 @@ use super::language::{Body, Call, Case, path};
 
 /// How long something may take that will come, in real time.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long an event may take that a watch owes.
+/// How long an answer may take, and an event that a watch owes.
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// Who is asked.
@@ -60,7 +60,11 @@ pub async fn play(case: &Case, side: &Side, namespace: &str) -> Vec<Value> {
     for call in &case.calls {
         let answer = match &*call.method {
             "UNTIL" | "GONE" => until(case, call, side, namespace, &answers).await,
-            _ => ask(case, call, side, namespace, &answers).await,
+            "WATCH" => ask(case, call, side, namespace, &answers).await,
+            _ => match tokio::time::timeout(SILENCE, ask(case, call, side, namespace, &answers)).await {
+                Ok(answer) => answer,
+                Err(_) => json!({"failed": "no answer"}),
+            },
         };
         answers.push(answer);
     }
