@@ -79,7 +79,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let shared = open(&config).await?;
-    let cluster = connect(&config).await?;
+    let cluster = connect(&config, shared.clock.clone()).await?;
     let engine = engine(&config, &shared, cluster);
 
     let (inbox, writer) = accept::inbox(
@@ -233,13 +233,13 @@ async fn open(config: &Config) -> anyhow::Result<Shared> {
     })
 }
 
-async fn connect(config: &Config) -> anyhow::Result<Cluster> {
+async fn connect(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Cluster> {
     let access = Access {
         kubeconfig: config.kubernetes.kubeconfig.clone(),
         context: config.kubernetes.context.clone(),
         request_timeout: config.kubernetes.request_timeout,
     };
-    Ok(Cluster::connect(&access).await?)
+    Ok(Cluster::connect(&access, clock).await?)
 }
 
 fn engine(config: &Config, shared: &Shared, cluster: Cluster) -> Engine {

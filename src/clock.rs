@@ -1,12 +1,17 @@
 //! Time as a port: the engine and the store never read a clock of their own.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 /// Where time comes from.
 pub trait Clock: Send + Sync {
@@ -55,38 +60,99 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands until it is moved, for tests and simulations. Whoever sleeps on it sleeps for ever.
+/// A clock that stands until it is moved, for tests and simulations. Whoever sleeps on it wakes when it has gone that far.
 #[derive(Debug)]
 pub struct ManualClock {
-    now: Mutex<(Timestamp, Duration)>,
+    begin: Timestamp,
+    passed: watch::Sender<Duration>,
+    /// When each sleeper wakes, by the number that it has.
+    sleepers: Arc<Mutex<BTreeMap<u64, Duration>>>,
+    next: AtomicU64,
+}
+
+/// One who sleeps; no longer when this is dropped.
+struct Sleeper {
+    number: u64,
+    sleepers: Arc<Mutex<BTreeMap<u64, Duration>>>,
 }
 
 impl ManualClock {
     /// Stands at this moment.
     pub fn at(now: Timestamp) -> Self {
         Self {
-            now: Mutex::new((now, Duration::ZERO)),
+            begin: now,
+            passed: watch::Sender::new(Duration::ZERO),
+            sleepers: Arc::default(),
+            next: AtomicU64::new(0),
         }
     }
 
     /// Moves on.
     pub fn pass(&self, duration: Duration) {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.0 += duration;
-        now.1 += duration;
+        self.passed.send_modify(|passed| *passed += duration);
+    }
+
+    /// When the first sleeper wakes, if anybody sleeps.
+    pub fn wakes(&self) -> Option<Timestamp> {
+        let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        sleepers.values().min().map(|until| self.begin + *until)
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        sleepers.remove(&self.number);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).0
+        self.begin + *self.passed.borrow()
     }
 
     fn monotonic(&self) -> Duration {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).1
+        *self.passed.borrow()
     }
 
-    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(futures::future::pending())
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let until = self.monotonic().saturating_add(duration);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        sleepers.insert(number, until);
+        let sleeper = Sleeper {
+            number,
+            sleepers: Arc::clone(&self.sleepers),
+        };
+        let mut passed = self.passed.subscribe();
+        Box::pin(async move {
+            let _asleep = sleeper;
+            // A clock that is gone will not go on: whoever sleeps on it sleeps for ever.
+            if passed.wait_for(|passed| *passed >= until).await.is_err() {
+                futures::future::pending::<()>().await;
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn sleepers_of_a_clock_that_stands_wake_when_it_has_gone_far_enough() {
+        let begin = Timestamp::UNIX_EPOCH;
+        let clock = ManualClock::at(begin);
+        let (mut short, mut long) = (clock.sleep(Duration::from_secs(1)), clock.sleep(Duration::from_secs(5)));
+        assert_eq!(clock.wakes(), Some(begin + Duration::from_secs(1)));
+        clock.pass(Duration::from_secs(1));
+        assert!((&mut short).now_or_never().is_some());
+        assert!((&mut long).now_or_never().is_none());
+        drop(short);
+        assert_eq!(clock.wakes(), Some(begin + Duration::from_secs(5)));
+        drop(long);
+        assert_eq!(clock.wakes(), None);
     }
 }

@@ -8,6 +8,8 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 use kube::{Client, Config, config::KubeConfigOptions, config::Kubeconfig, discovery::ApiResource};
 use tokio::sync::RwLock;
 
+use crate::clock::Clock;
+
 mod error;
 mod events;
 mod evict;
@@ -34,6 +36,7 @@ pub struct Access {
 pub struct Cluster {
     client: Client,
     timeout: Duration,
+    clock: Arc<dyn Clock>,
     /// Kinds that had to be asked for, by `apiVersion` and kind.
     discovered: Arc<RwLock<HashMap<(String, String), ApiResource>>>,
 }
@@ -61,7 +64,7 @@ pub enum AccessError {
 
 impl Cluster {
     /// Reads the access; nothing is asked of the API server yet.
-    pub async fn connect(access: &Access) -> Result<Self, AccessError> {
+    pub async fn connect(access: &Access, clock: Arc<dyn Clock>) -> Result<Self, AccessError> {
         let mut config = match &access.kubeconfig {
             Some(file) => {
                 let failed = |source| AccessError::Kubeconfig {
@@ -87,14 +90,15 @@ impl Cluster {
             http::HeaderValue::from_static(concat!("selfhealer/", env!("CARGO_PKG_VERSION"))),
         ));
         let client = Client::try_from(config).map_err(AccessError::Client)?;
-        Ok(Self::new(client, access.request_timeout))
+        Ok(Self::new(client, access.request_timeout, clock))
     }
 
     /// A cluster behind a client.
-    pub fn new(client: Client, timeout: Duration) -> Self {
+    pub fn new(client: Client, timeout: Duration, clock: Arc<dyn Clock>) -> Self {
         Self {
             client,
             timeout,
+            clock,
             discovered: Arc::default(),
         }
     }
@@ -110,9 +114,10 @@ impl Cluster {
         resource: &str,
         call: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, ClusterError> {
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer) => answer.map_err(|error| ClusterError::from_kube(verb, resource, error)),
-            Err(_) => Err(ClusterError::Unavailable {
+        tokio::select! {
+            biased;
+            answer = call => answer.map_err(|error| ClusterError::from_kube(verb, resource, error)),
+            () = self.clock.sleep(self.timeout) => Err(ClusterError::Unavailable {
                 message: format!("{verb} {resource}: no answer within {:?}", self.timeout),
             }),
         }

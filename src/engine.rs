@@ -11,13 +11,21 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{books::Books, clock::Clock, cluster::Cluster, domain::notify::Routes, metrics::Metrics, store::Store};
+use crate::{
+    books::Books,
+    clock::Clock,
+    cluster::Cluster,
+    domain::notify::Routes,
+    metrics::Metrics,
+    store::{Store, StoreError},
+};
 
 mod act;
 mod judge;
@@ -120,6 +128,21 @@ impl Engine {
         }
         while let Some(ended) = turns.join_next().await {
             note(ended);
+        }
+    }
+
+    /// Works on what is due now, one turn after the other, until nothing is; tells when something is due again. For a
+    /// story whose time stands meanwhile: [`Engine::run`] works on several at once.
+    pub async fn work(&self) -> Result<Option<Timestamp>, StoreError> {
+        loop {
+            let begun = self.clock.monotonic();
+            let claims = self.store.claim(&self.options.owner, self.options.lease, 1).await?;
+            if claims.is_empty() {
+                return self.store.next_due().await;
+            }
+            for claim in claims {
+                self.turn(claim, begun).await;
+            }
         }
     }
 

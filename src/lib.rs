@@ -36,6 +36,7 @@ pub mod notify;
 pub mod outbound;
 pub mod render;
 pub mod runbooks;
+pub mod sabotage;
 pub mod simulation;
 pub mod steps;
 pub mod store;

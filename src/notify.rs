@@ -120,7 +120,7 @@ impl Notifier {
             let Some(claim) = self.store.claim_message(&due, &self.owner, LEASE).await? else {
                 continue;
             };
-            crash_point(CrashPoint::MessageAfterClaim);
+            crash_point(CrashPoint::MessageAfterClaim).await;
             if self.deliver(service, &due, &claim, kind).await? {
                 holds = self.store.holds().await?;
             }
@@ -222,9 +222,9 @@ impl Notifier {
             self.record(service, claim, &due, "nothing_to_tell", &nothing).await?;
             return Ok(false);
         };
-        crash_point(CrashPoint::MessageBeforeSend);
+        crash_point(CrashPoint::MessageBeforeSend).await;
         let answer = service.deliver(&composed.call).await;
-        crash_point(CrashPoint::MessageAfterSend);
+        crash_point(CrashPoint::MessageAfterSend).await;
         let sent = Sent {
             due: &due,
             kind,
@@ -232,7 +232,7 @@ impl Notifier {
         };
         let (result, delivery, forbidden) = self.outcome(service, &sent, composed, answer).await?;
         self.record(service, claim, &due, result, &delivery).await?;
-        crash_point(CrashPoint::MessageAfterRecord);
+        crash_point(CrashPoint::MessageAfterRecord).await;
         Ok(forbidden)
     }
 

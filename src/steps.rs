@@ -19,6 +19,7 @@ use crate::{
         target::Target,
     },
     runbooks::Compiled,
+    sabotage::{Rule, holds},
     store::RunAlert,
 };
 
@@ -176,7 +177,8 @@ impl Answer {
         let detail = error.to_string();
         let reason = error.reason();
         match error {
-            ClusterError::Unavailable { .. } => Self::Unanswered { detail },
+            ClusterError::Unavailable { .. } if holds(Rule::UnknownAnswer) => Self::Unanswered { detail },
+            ClusterError::Unavailable { .. } => Self::Failed { reason, detail },
             ClusterError::Overloaded { retry_after, .. } | ClusterError::Budget { retry_after, .. } => Self::Refused {
                 reason,
                 detail,

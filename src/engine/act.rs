@@ -11,6 +11,7 @@ use crate::{
         reason::Reason,
         run::{Finish, Outcome},
     },
+    sabotage::{Rule, holds},
     steps::{self, AGAIN, Answer},
     store::Audit,
 };
@@ -18,7 +19,7 @@ use crate::{
 impl Turn<'_> {
     /// Sends the request of the open `started` and records what came of it.
     pub(super) async fn act(&mut self, intent: &Intent, dry_run: bool) -> Result<Flow, Interrupt> {
-        let resumed = !std::mem::take(&mut self.fresh);
+        let resumed = !std::mem::take(&mut self.fresh) && holds(Rule::ResumedStep);
         if resumed && let Some(open) = &self.state.open {
             // The one who started it may have sent it just before the end; it may still be on its way.
             let landed = after(open.at, self.engine.cluster.timeout());
@@ -39,9 +40,9 @@ impl Turn<'_> {
         {
             self.tell_action(intent).await;
         }
-        crash_point(CrashPoint::AnswerBeforeCommit);
+        crash_point(CrashPoint::AnswerBeforeCommit).await;
         let flow = self.record_answer(intent, dry_run, answer).await?;
-        crash_point(CrashPoint::AnswerAfterCommit);
+        crash_point(CrashPoint::AnswerAfterCommit).await;
         Ok(flow)
     }
 

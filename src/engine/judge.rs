@@ -46,7 +46,7 @@ impl Turn<'_> {
                 let flow = self
                     .commit(vec![Entry::StepDone { step, detail }], None, Vec::new())
                     .await?;
-                crash_point(CrashPoint::StepDoneAfterCommit);
+                crash_point(CrashPoint::StepDoneAfterCommit).await;
                 Ok(flow)
             }
             Ok(Plan::Refuse { reason, detail }) => self.refuse(step, reason, detail).await,

@@ -24,11 +24,11 @@ impl Turn<'_> {
         if self.state.acted {
             self.tell_end(&finish).await;
         }
-        crash_point(CrashPoint::FinishBeforeCommit);
+        crash_point(CrashPoint::FinishBeforeCommit).await;
         let flow = self
             .commit(vec![Entry::Finished(finish.clone())], None, Vec::new())
             .await?;
-        crash_point(CrashPoint::FinishAfterCommit);
+        crash_point(CrashPoint::FinishAfterCommit).await;
         self.told(&finish);
         Ok(flow)
     }

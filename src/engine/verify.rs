@@ -33,7 +33,7 @@ struct Observation {
 impl Turn<'_> {
     pub(super) async fn begin_verify(&mut self, until: Timestamp) -> Result<Flow, Interrupt> {
         let flow = self.commit(vec![Entry::Verifying { until }], None, Vec::new()).await?;
-        crash_point(CrashPoint::VerifyAfterCommit);
+        crash_point(CrashPoint::VerifyAfterCommit).await;
         Ok(flow)
     }
 
@@ -79,7 +79,7 @@ impl Turn<'_> {
             after(now, (stable_for / 5).clamp(OFTEN, UNHEALTHY)).min(until)
         };
         let flow = self.commit(entries, Some(due), Vec::new()).await?;
-        crash_point(CrashPoint::ObserveAfterCommit);
+        crash_point(CrashPoint::ObserveAfterCommit).await;
         Ok(flow)
     }
 

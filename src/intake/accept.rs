@@ -123,7 +123,7 @@ impl Inbox {
             .await
             .map_err(|_| AcceptError::Closing)?
             .map_err(AcceptError::Store)?;
-        crash_point(CrashPoint::AcceptAfterCommit);
+        crash_point(CrashPoint::AcceptAfterCommit).await;
         self.metrics.truncated(truncated);
         Ok(alerts)
     }
@@ -143,7 +143,7 @@ impl Writer {
     /// Commits what waits until nobody can send any more.
     pub async fn run(mut self) {
         while let Some(batch) = self.next().await {
-            crash_point(CrashPoint::AcceptBeforeCommit);
+            crash_point(CrashPoint::AcceptBeforeCommit).await;
             // Counted before they can be unfolded, so that the count never falls below zero.
             let alerts = batch.posts.iter().map(|post| u64::from(post.alerts)).sum();
             self.waiting.fetch_add(alerts, Ordering::Relaxed);

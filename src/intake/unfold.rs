@@ -120,8 +120,8 @@ impl Unfolder {
         }
     }
 
-    /// One batch; how many alerts there were.
-    async fn batch(&self) -> Result<u64, StoreError> {
+    /// Unfolds one batch; how many alerts there were.
+    pub async fn batch(&self) -> Result<u64, StoreError> {
         let stored = self.store.waiting_posts(BATCH).await?;
         if stored.is_empty() {
             return Ok(0);

@@ -52,7 +52,7 @@ impl Store {
         let judged = self
             .judge(claimed, seen, Some(binding), binding, guards, |_| change)
             .await?;
-        crash_point(CrashPoint::BindAfterCommit);
+        crash_point(CrashPoint::BindAfterCommit).await;
         Ok(judged)
     }
 
@@ -75,7 +75,9 @@ impl Store {
         if let Some(unsaved) = unsaved {
             if let Some(into) = root.survivor {
                 merge(&mut tx, claimed, seen, unsaved, into, now).await?;
+                crash_point(CrashPoint::MergeBeforeCommit).await;
                 tx.commit().await?;
+                crash_point(CrashPoint::MergeAfterCommit).await;
                 return Ok(Judged::Merged { into });
             }
             if root.quiet {
@@ -99,13 +101,14 @@ impl Store {
             .entries
             .iter()
             .any(|entry| matches!(entry, Entry::Started { .. }));
-        if started {
-            crash_point(CrashPoint::StartBeforeCommit);
-        }
+        let (before, after) = if started {
+            (CrashPoint::StartBeforeCommit, CrashPoint::StartAfterCommit)
+        } else {
+            (CrashPoint::RecordBeforeCommit, CrashPoint::RecordAfterCommit)
+        };
+        crash_point(before).await;
         tx.commit().await?;
-        if started {
-            crash_point(CrashPoint::StartAfterCommit);
-        }
+        crash_point(after).await;
         Ok(Judged::Committed(change))
     }
 }

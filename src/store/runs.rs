@@ -105,7 +105,7 @@ impl Store {
         .fetch_all(&self.writer)
         .await?;
         if !rows.is_empty() {
-            crash_point(CrashPoint::ClaimAfterCommit);
+            crash_point(CrashPoint::ClaimAfterCommit).await;
         }
         rows.iter()
             .map(|row| {

@@ -142,9 +142,9 @@ impl Store {
         let known = known(&mut tx, fingerprints, object_keys).await?;
         let unfolded = decide(known);
         write(&mut tx, &unfolded, micros(self.now())).await?;
-        crash_point(CrashPoint::UnfoldBeforeCommit);
+        crash_point(CrashPoint::UnfoldBeforeCommit).await;
         tx.commit().await?;
-        crash_point(CrashPoint::UnfoldAfterCommit);
+        crash_point(CrashPoint::UnfoldAfterCommit).await;
         Ok(())
     }
 }
