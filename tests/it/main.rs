@@ -9,6 +9,7 @@
 
 mod artefacts;
 mod crashes;
+mod differential;
 mod disk;
 mod guards;
 mod imports;
