@@ -74,7 +74,9 @@ impl Served<'_> {
     /// Reads the body of a create or update: an object as served, and warnings.
     pub fn read(&self, call: &Call, validation: FieldValidation) -> Result<(Value, Vec<String>), Refusal> {
         let syntax = accept::syntax(&call.headers)?;
-        if self.resource.custom.is_some() && syntax == Syntax::Protobuf {
+        // Custom resources have no protobuf; their definitions have, but nobody reads it here.
+        let none = self.resource.custom.is_some() || self.group == "apiextensions.k8s.io";
+        if none && syntax == Syntax::Protobuf {
             return Err(accept::unsupported("application/json, application/yaml"));
         }
         let kind = &self.resource.kind;

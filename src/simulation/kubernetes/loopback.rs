@@ -27,6 +27,9 @@ impl Service {
 
 /// A kubeconfig for a server on loopback, for whoever has this token; nobody has to say who they are without one.
 ///
+/// kubectl, unlike other clients, sends no token over plain HTTP. Who it asks for is said with `--as`, or by a server for
+/// one user: `simulation.service().without_token(Some(user)).serve()`. There may be many on one simulation.
+///
 /// JSON is YAML.
 pub fn kubeconfig(server: &Server, token: Option<&str>) -> String {
     let user = token.map_or_else(|| json!({}), |token| json!({"token": token}));

@@ -12,6 +12,7 @@ use super::{Service, Simulation, world};
 
 mod access;
 mod again;
+mod bodies;
 mod client;
 mod delete;
 mod evict;

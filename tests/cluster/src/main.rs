@@ -12,7 +12,9 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use test_cluster::{Alertmanager, ControlPlane, ControlPlaneOptions, Prometheus, PrometheusOptions, webhook_config};
+use test_cluster::{
+    Alertmanager, ControlPlane, ControlPlaneOptions, Prometheus, PrometheusOptions, Tool, webhook_config,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A real Kubernetes control plane with Prometheus and Alertmanager, as plain processes on loopback.
@@ -41,6 +43,7 @@ enum Command {
     ///   KUBECONFIG=/tmp/…/kubeconfig-admin
     ///   PROMETHEUS_URL=http://127.0.0.1:PORT
     ///   ALERTMANAGER_URL=http://127.0.0.1:PORT
+    ///   KUBECTL=/…/kubectl
     ///
     /// It stays in the foreground. On ctrl-c or TERM, and however else it ends, all that it started
     /// is gone. If a part ends by itself, the end of its log is shown, and the exit code is 1.
@@ -74,6 +77,7 @@ struct Up {
 
 /// All parts, in the order in which they end.
 struct Running {
+    kubectl: PathBuf,
     prometheus: Prometheus,
     alertmanager: Alertmanager,
     control_plane: ControlPlane,
@@ -135,7 +139,8 @@ async fn boot(up: Up) -> anyhow::Result<Running> {
         fs::metadata(file).with_context(|| format!("rule file {}", file.display()))?;
     }
     // All of it first, so that nothing waits half booted for a compiler.
-    tokio::task::spawn_blocking(test_cluster::build_all).await??;
+    let build = || test_cluster::build_all().and_then(|()| test_cluster::tool(Tool::Kubectl));
+    let kubectl = tokio::task::spawn_blocking(build).await??;
     let started = Instant::now();
     let options = ControlPlaneOptions {
         nodes: up.nodes,
@@ -171,6 +176,7 @@ async fn boot(up: Up) -> anyhow::Result<Running> {
         started.elapsed().as_secs_f32()
     );
     let running = Running {
+        kubectl,
         prometheus,
         alertmanager,
         control_plane,
@@ -184,6 +190,7 @@ impl Running {
         writeln!(output, "KUBECONFIG={}", self.control_plane.kubeconfig().display())?;
         writeln!(output, "PROMETHEUS_URL={}", self.prometheus.url())?;
         writeln!(output, "ALERTMANAGER_URL={}", self.alertmanager.url())?;
+        writeln!(output, "KUBECTL={}", self.kubectl.display())?;
         output.flush()
     }
 

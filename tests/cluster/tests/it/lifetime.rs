@@ -38,8 +38,8 @@ impl Up {
     /// The lines that it prints when all is ready.
     fn ready(&mut self) -> Vec<String> {
         let lines = BufReader::new(self.child.stdout.as_mut().unwrap()).lines();
-        let lines: Vec<_> = lines.take(3).map(Result::unwrap).collect();
-        if lines.len() < 3 {
+        let lines: Vec<_> = lines.take(4).map(Result::unwrap).collect();
+        if lines.len() < 4 {
             panic!("not ready: {}", self.end().1);
         }
         lines
@@ -113,6 +113,7 @@ fn kill_9_leaves_nothing() {
         "KUBECONFIG=/",
         "PROMETHEUS_URL=http://127.0.0.1:",
         "ALERTMANAGER_URL=http://127.0.0.1:",
+        "KUBECTL=/",
     ];
     assert!(
         lines.iter().zip(names).all(|(line, name)| line.starts_with(name)),
