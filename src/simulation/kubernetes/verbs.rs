@@ -33,6 +33,14 @@ impl<'a> Ask<'a> {
     /// Reads what a call is about; the resource is there and the verb allowed.
     pub fn new(call: &'a Call, about: &'a About) -> Result<Self, Refusal> {
         let (resource, conversion) = about.resource.as_ref().expect("the resource was looked up");
+        let form = accept::form(&call.headers)?;
+        let include = call.query.text("includeObject").unwrap_or_default();
+        if form == Form::Table && !matches!(include, "" | "Metadata" | "Object" | "None") {
+            return Err(Refusal::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {include:?}: must be 'Metadata', \
+                 'Object', 'None', or empty"
+            )));
+        }
         Ok(Self {
             call,
             about,
@@ -42,7 +50,7 @@ impl<'a> Ask<'a> {
                 group: &about.group,
                 conversion: *conversion,
             },
-            form: accept::form(&call.headers)?,
+            form,
         })
     }
 

@@ -6,7 +6,11 @@ use crate::simulation::kubernetes::{outgoing, refusal::Refusal, reply::Reply, wo
 /// Answers with one object.
 pub fn get(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let current = ask.current(world);
-    super::list::judge_version(current, ask.call.query.text("resourceVersion"))?;
+    if ask.call.query.get("export").is_some() {
+        let words = "the export parameter, deprecated since v1.14, is no longer supported";
+        return Err(Refusal::bad_request(words));
+    }
+    super::list::judge_one_version(current, ask.call.query.text("resourceVersion"))?;
     let found = world
         .find_at(ask.served.resource.id, ask.namespace(), ask.name(), current)
         .ok_or_else(|| Refusal::not_found(ask.details(), ask.name()))?;
