@@ -1,5 +1,6 @@
 //! Who may do what: users by token, and RBAC from the roles in the world.
 
+mod bootstrap;
 pub mod impersonation;
 pub mod review;
 mod rules;
@@ -8,7 +9,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub use rules::{Question, allowed, rules_of};
+pub use rules::{Question, allowed, missing, reason, rules_of, rules_of_role};
 
 /// Someone who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,65 @@
 use serde_json::{Value, json};
 
 use super::{
+    access::{Question, allowed, missing, rules_of_role},
     defaults,
     refusal::Refusal,
-    resources::{NAMESPACES, NODES, PODS, PRIORITY_CLASSES, ResourceId, SERVICE_ACCOUNTS, SERVICES},
+    resources::{
+        CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, NAMESPACES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS,
+        PRIORITY_CLASSES, ROLE_BINDINGS, ROLES, ResourceId, SERVICE_ACCOUNTS, SERVICES,
+    },
     verbs::Ask,
     world::World,
 };
+
+/// Nobody gives away by a role what they have not, unless they may do that too.
+fn judge_escalation(world: &World, ask: &Ask<'_>, object: &Value) -> Result<(), Refusal> {
+    let id = ask.served.resource.id;
+    let (rules, verb, plural) = match id {
+        ROLES | CLUSTER_ROLES => {
+            let rules = object["rules"].as_array().cloned().unwrap_or_default();
+            (rules, "escalate", &*ask.about.plural)
+        }
+        ROLE_BINDINGS | CLUSTER_ROLE_BINDINGS => {
+            let role = &object["roleRef"];
+            let plural = if role["kind"] == "ClusterRole" {
+                "clusterroles"
+            } else {
+                "roles"
+            };
+            (rules_of_role(world, ask.namespace(), role), "bind", plural)
+        }
+        _ => return Ok(()),
+    };
+    let user = &ask.call.user;
+    let name = match verb {
+        "bind" => object["roleRef"]["name"].as_str().unwrap_or_default(),
+        _ => object["metadata"]["name"].as_str().unwrap_or_default(),
+    };
+    let question = Question {
+        verb,
+        group: "rbac.authorization.k8s.io",
+        resource: plural,
+        namespace: ask.namespace(),
+        name,
+        ..Question::default()
+    };
+    if allowed(world, user, &question) {
+        return Ok(());
+    }
+    let lacking = missing(world, user, ask.namespace(), &rules);
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let why = format!(
+        "user \"{}\" (groups={:?}) is attempting to grant RBAC permissions not currently held:\n{}",
+        user.name,
+        user.groups,
+        lacking.join("\n")
+    );
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    Err(Refusal::forbidden(ask.details(), name, &why))
+}
 
 /// Whether something can still be created in this namespace.
 pub fn judge_namespace(world: &World, ask: &Ask<'_>, object: &Value) -> Result<(), Refusal> {
@@ -42,6 +95,10 @@ pub fn judge_namespace(world: &World, ask: &Ask<'_>, object: &Value) -> Result<(
 pub fn admit(world: &mut World, ask: &Ask<'_>, object: &mut Value) -> Result<(), Refusal> {
     match ask.served.resource.id {
         PODS => judge_pod(world, ask, object)?,
+        ROLES | CLUSTER_ROLES | ROLE_BINDINGS | CLUSTER_ROLE_BINDINGS => judge_escalation(world, ask, object)?,
+        // While somebody uses them they stay.
+        PERSISTENT_VOLUME_CLAIMS => protect(object, "kubernetes.io/pvc-protection"),
+        PERSISTENT_VOLUMES => protect(object, "kubernetes.io/pv-protection"),
         NODES => {
             // A new node is not ready until the node lifecycle controller says so.
             let taint = json!({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"});
@@ -57,6 +114,14 @@ pub fn admit(world: &mut World, ask: &Ask<'_>, object: &mut Value) -> Result<(),
     Ok(())
 }
 
+fn protect(object: &mut Value, finalizer: &str) {
+    match object["metadata"]["finalizers"].as_array_mut() {
+        Some(finalizers) if finalizers.iter().any(|other| other == finalizer) => {}
+        Some(finalizers) => finalizers.push(finalizer.into()),
+        None => object["metadata"]["finalizers"] = json!([finalizer]),
+    }
+}
+
 /// Gives a new object what everybody's gets: a pod its tolerations, token and priority, a Service its address.
 pub fn furnish(world: &mut World, resource: ResourceId, object: &mut Value) {
     match resource {
@@ -67,10 +132,23 @@ pub fn furnish(world: &mut World, resource: ResourceId, object: &mut Value) {
         }
         SERVICES => {
             let spec = &mut object["spec"];
-            if spec["type"] != "ExternalName" && spec["clusterIP"].is_null() {
+            if spec["type"] == "ExternalName" {
+                return;
+            }
+            if spec["clusterIP"].is_null() {
                 let address = format!("10.96.{}.{}", world.chance().below(256), 1 + world.chance().below(254));
-                spec["clusterIP"] = address.clone().into();
-                spec["clusterIPs"] = json!([address]);
+                spec["clusterIP"] = address.into();
+            }
+            if spec["clusterIPs"].is_null() {
+                spec["clusterIPs"] = json!([spec["clusterIP"]]);
+            }
+            for (field, value) in [
+                ("ipFamilies", json!(["IPv4"])),
+                ("ipFamilyPolicy", json!("SingleStack")),
+            ] {
+                if spec[field].is_null() {
+                    spec[field] = value;
+                }
             }
         }
         _ => {}
@@ -94,9 +172,21 @@ fn judge_pod(world: &World, ask: &Ask<'_>, pod: &Value) -> Result<(), Refusal> {
         Some(name) => name.to_owned(),
         None => pod["metadata"]["generateName"].as_str().unwrap_or_default().to_owned(),
     };
-    if let Err(class) = priority(world, pod) {
-        let why = format!("no PriorityClass with name {class} was found");
-        return Err(Refusal::forbidden(ask.details(), &name, &why));
+    match priority(world, pod) {
+        Err(class) => {
+            let why = format!("no PriorityClass with name {class} was found");
+            return Err(Refusal::forbidden(ask.details(), &name, &why));
+        }
+        Ok(computed) => {
+            let given = pod["spec"]["priority"].as_i64();
+            if let Some(given) = given.filter(|given| *given != computed) {
+                let why = format!(
+                    "the integer value of priority ({given}) must not be provided in pod spec; priority admission \
+                     controller computed {computed} from the given PriorityClass name"
+                );
+                return Err(Refusal::forbidden(ask.details(), &name, &why));
+            }
+        }
     }
     let account = pod["spec"]["serviceAccountName"]
         .as_str()
@@ -114,9 +204,15 @@ fn judge_pod(world: &World, ask: &Ask<'_>, pod: &Value) -> Result<(), Refusal> {
 }
 
 /// Gives a changed object what admission gives it.
-pub fn admit_update(_world: &World, ask: &Ask<'_>, old: &Value, new: &mut Value) -> Result<(), Refusal> {
+pub fn admit_update(world: &World, ask: &Ask<'_>, old: &Value, new: &mut Value) -> Result<(), Refusal> {
+    if old["rules"] != new["rules"] || old["subjects"] != new["subjects"] {
+        judge_escalation(world, ask, new)?;
+    }
     if ask.served.resource.id == SERVICES {
-        for field in ["clusterIP", "clusterIPs"] {
+        if new["spec"]["clusterIP"] != old["spec"]["clusterIP"] && !new["spec"]["clusterIP"].is_null() {
+            new["spec"]["clusterIPs"] = json!([new["spec"]["clusterIP"]]);
+        }
+        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
             if new["spec"][field].is_null() && !old["spec"][field].is_null() {
                 new["spec"][field] = old["spec"][field].clone();
             }

@@ -11,10 +11,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     resources::{
-        CLUSTER_ROLE_BINDINGS, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, DAEMON_SETS, DEPLOYMENTS, EVENTS,
-        HORIZONTAL_POD_AUTOSCALERS, JOBS, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, POD_DISRUPTION_BUDGETS,
-        PODS, PRIORITY_CLASSES, REPLICA_SETS, REPLICATION_CONTROLLERS, ROLE_BINDINGS, ResourceId, SECRETS, SERVICES,
-        STATEFUL_SETS, STORAGE_CLASSES,
+        CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, DAEMON_SETS, DEPLOYMENTS,
+        ENDPOINT_SLICES, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS, LEASES, LIMIT_RANGES, NODES,
+        PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, REPLICA_SETS,
+        REPLICATION_CONTROLLERS, RESOURCE_QUOTAS, ROLE_BINDINGS, ROLES, ResourceId, SECRETS, SERVICES, STATEFUL_SETS,
+        STORAGE_CLASSES,
     },
     schema,
 };
@@ -72,6 +73,9 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
         PERSISTENT_VOLUMES => {
             let spec = fields(object, "spec");
             default(spec, "persistentVolumeReclaimPolicy", "Retain".into());
+            if let Some(path) = spec.get_mut("hostPath").and_then(Value::as_object_mut) {
+                default(path, "type", "".into());
+            }
             default(spec, "volumeMode", "Filesystem".into());
             default(fields(object, "status"), "phase", "Pending".into());
         }
@@ -89,6 +93,12 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
             }
         }
         CLUSTER_ROLE_BINDINGS | ROLE_BINDINGS => binding(object),
+        LEASES => {
+            fields(object, "spec");
+        }
+        RESOURCE_QUOTAS => {
+            fields(object, "status");
+        }
         // What is null in a schema means something.
         CUSTOM_RESOURCE_DEFINITIONS => return definition(object),
         _ => {}
@@ -101,7 +111,6 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
 
 /// What Go writes even when it is nothing: moments that have not come, and a few structs.
 fn zeroes(resource: ResourceId, object: &mut Value) {
-    let status = object.get_mut("status");
     let each = |status: Option<&mut Value>, list: &str, add: &[(&str, Value)]| {
         let items = status
             .and_then(|status| status.get_mut(list))
@@ -113,6 +122,21 @@ fn zeroes(resource: ResourceId, object: &mut Value) {
         }
     };
     let never = || Value::Null;
+    let nothing = |object: &mut Value, field: &str| {
+        if object[field].as_array().is_none_or(Vec::is_empty) {
+            object[field] = Value::Null;
+        }
+    };
+    match resource {
+        ROLES | CLUSTER_ROLES => return nothing(object, "rules"),
+        LIMIT_RANGES => return nothing(&mut object["spec"], "limits"),
+        ENDPOINT_SLICES => {
+            nothing(object, "endpoints");
+            return nothing(object, "ports");
+        }
+        _ => {}
+    }
+    let status = object.get_mut("status");
     match resource {
         PODS => {
             let Some(status) = status else { return };
@@ -125,6 +149,12 @@ fn zeroes(resource: ResourceId, object: &mut Value) {
                 "ephemeralContainerStatuses",
             ] {
                 each(Some(status), list, &states);
+                moments_of(&mut status[list]);
+            }
+            // The old field is the first of the new one.
+            let (one, many) = (status["podIP"].clone(), status["podIPs"][0]["ip"].clone());
+            if one.is_string() && one != many {
+                status["podIPs"] = json!([{"ip": one}]);
             }
         }
         NODES => {
@@ -172,6 +202,24 @@ fn zeroes(resource: ResourceId, object: &mut Value) {
     }
 }
 
+/// When a container began and ended, whether it is said or not.
+fn moments_of(statuses: &mut Value) {
+    for status in statuses.as_array_mut().into_iter().flatten() {
+        for state in ["state", "lastState"] {
+            for (kind, moments) in [
+                ("running", &["startedAt"][..]),
+                ("terminated", &["startedAt", "finishedAt"]),
+            ] {
+                if let Some(fields) = status[state].get_mut(kind).and_then(Value::as_object_mut) {
+                    for moment in moments {
+                        fields.entry(*moment).or_insert(Value::Null);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A field that is null is none.
 fn drop_nulls(value: &mut Value) {
     match value {
@@ -200,12 +248,13 @@ fn binding(object: &mut Value) {
 
 fn service(object: &mut Value) {
     let spec = fields(object, "spec");
+    if spec.get("clusterIP").is_some_and(|address| address == "None") {
+        default(spec, "clusterIPs", json!(["None"]));
+    }
     default(spec, "type", "ClusterIP".into());
     default(spec, "sessionAffinity", "None".into());
     if spec["type"] != "ExternalName" {
         default(spec, "internalTrafficPolicy", "Cluster".into());
-        default(spec, "ipFamilies", json!(["IPv4"]));
-        default(spec, "ipFamilyPolicy", "SingleStack".into());
     }
     for port in spec
         .get_mut("ports")

@@ -4,7 +4,7 @@
 pub fn subdomain(name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if name.len() > 253 {
-        wrong.push(too_long(253));
+        wrong.push("must be no more than 253 characters".to_owned());
     }
     if !name.split('.').all(is_label) {
         wrong.push(
@@ -21,7 +21,7 @@ pub fn subdomain(name: &str) -> Vec<String> {
 pub fn label(name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if name.len() > 63 {
-        wrong.push(too_long(63));
+        wrong.push("must be no more than 63 characters".to_owned());
     }
     if !is_label(name) {
         wrong.push(if name.split('.').all(is_label) {
@@ -32,6 +32,45 @@ pub fn label(name: &str) -> Vec<String> {
              '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
                 .to_owned()
         });
+    }
+    wrong
+}
+
+/// What is wrong with the name of a Service or a version, which begin with a letter.
+pub fn dns_1035(name: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if name.len() > 63 {
+        wrong.push("must be no more than 63 characters".to_owned());
+    }
+    if !is_label(name) || !name.starts_with(|first: char| first.is_ascii_lowercase()) {
+        wrong.push(
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
+             character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is \
+             '[a-z]([-a-z0-9]*[a-z0-9])?')"
+                .to_owned(),
+        );
+    }
+    wrong
+}
+
+/// What is wrong with the name of a port.
+pub fn port(name: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if name.len() > 15 {
+        wrong.push("must be no more than 15 characters".to_owned());
+    }
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !name.chars().all(fits) {
+        wrong.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_owned());
+    }
+    if !name.chars().any(|c| c.is_ascii_lowercase()) {
+        wrong.push("must contain at least one letter (a-z)".to_owned());
+    }
+    if name.contains("--") {
+        wrong.push("must not contain consecutive hyphens".to_owned());
+    }
+    if name.starts_with('-') || name.ends_with('-') {
+        wrong.push("must not begin or end with a hyphen".to_owned());
     }
     wrong
 }
@@ -114,6 +153,11 @@ pub fn config_key(key: &str) -> Vec<String> {
              or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
                 .to_owned(),
         );
+    }
+    if key == "." || (key.starts_with("..") && key.len() == 2) {
+        wrong.push(format!("must not be '{key}'"));
+    } else if key.starts_with("..") {
+        wrong.push("must not start with '..'".to_owned());
     }
     wrong
 }

@@ -51,8 +51,13 @@ pub struct ListMetadata {
 }
 
 impl ListMetadata {
-    fn value(&self) -> Value {
+    /// As it is written.
+    pub fn value(&self, served: &Served<'_>) -> Value {
         let mut value = json!({"resourceVersion": self.revision});
+        if served.resource.custom.is_some() {
+            // As whatever has no type is written.
+            value["continue"] = "".into();
+        }
         if let Some(next) = &self.next {
             value["continue"] = next.clone().into();
         }
@@ -82,8 +87,8 @@ pub fn list(
             let answer = json!({
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": "meta.k8s.io/v1",
-                "metadata": list.value(),
-                "items": items,
+                "metadata": list.value(served),
+                "items": if items.is_empty() { Value::Null } else { items.into() },
             });
             Reply::json(200, &answer)
         }
@@ -92,14 +97,15 @@ pub fn list(
                 .iter()
                 .map(|object| printing::row(world, served, include, served.serve(object.value())))
                 .collect();
-            Reply::json(200, &printing::table(served, rows, &list.value()))
+            Reply::json(200, &printing::table(served, rows, &list.value(served)))
         }
     }
 }
 
 /// The stored bytes one after the other; only what is stored otherwise is written anew.
 fn whole(served: &Served<'_>, items: &[Arc<Object>], list: &ListMetadata) -> Bytes {
-    let head = json!({"kind": served.resource.list_kind, "apiVersion": served.api_version(), "metadata": list.value()});
+    let head =
+        json!({"kind": served.resource.list_kind, "apiVersion": served.api_version(), "metadata": list.value(served)});
     let head = head.to_string();
     let size: usize = items.iter().map(|object| object.bytes().len() + 1).sum();
     let mut bytes = BytesMut::with_capacity(size + head.len() + 16);
@@ -109,10 +115,44 @@ fn whole(served: &Served<'_>, items: &[Arc<Object>], list: &ListMetadata) -> Byt
         if index > 0 {
             bytes.put_u8(b',');
         }
-        bytes.put(stored_bytes(served, object));
+        let stored = stored_bytes(served, object);
+        if served.resource.custom.is_some() {
+            bytes.put(stored);
+        } else {
+            put_item(&mut bytes, &stored);
+        }
     }
     bytes.put_slice(b"]}");
     bytes.freeze()
+}
+
+/// An object as the item of a list, which says once for all what they are.
+fn put_item(bytes: &mut BytesMut, stored: &Bytes) {
+    // Mostly the two fields are at the beginning.
+    let field = |bytes: &[u8], name: &str| -> Option<usize> {
+        let rest = bytes.strip_prefix(format!("\"{name}\":\"").as_bytes())?;
+        let end = rest.windows(2).position(|two| two == b"\",")?;
+        Some(bytes.len() - rest.len() + end + 2)
+    };
+    if let Some(rest) = stored.strip_prefix(b"{")
+        && let Some(version) = field(rest, "apiVersion")
+        && let Some(kind) = field(&rest[version..], "kind")
+    {
+        bytes.put_u8(b'{');
+        bytes.put_slice(&rest[version + kind..]);
+        return;
+    }
+    let mut value: Value = serde_json::from_slice(stored).expect("what is stored is JSON");
+    untype(&mut value);
+    bytes.put_slice(&serde_json::to_vec(&value).expect("a JSON value can be written"));
+}
+
+/// Takes away what a list says for its items.
+pub fn untype(item: &mut Value) {
+    if let Some(fields) = item.as_object_mut() {
+        fields.remove("apiVersion");
+        fields.remove("kind");
+    }
 }
 
 /// One object as it is served.

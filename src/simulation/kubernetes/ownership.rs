@@ -7,7 +7,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
-pub use apply::{ApplyError, Conflict, apply};
+pub use apply::{ApplyError, Conflict, apply, twice};
 pub use managed::{Identity, Managed};
 pub use set::Set;
 

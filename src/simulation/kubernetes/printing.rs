@@ -4,6 +4,7 @@ mod cells;
 mod columns;
 mod custom;
 mod duration;
+mod others;
 mod path;
 mod pod;
 #[cfg(test)]
@@ -26,8 +27,11 @@ pub fn row(world: &World, served: &Served<'_>, include: &str, object: Value) -> 
         None => cells::cells(world, served, &object),
     };
     let mut row = json!({"cells": cells});
+    if let Some(conditions) = cells::ended(served, &object) {
+        row["conditions"] = conditions;
+    }
     match include {
-        "None" => {}
+        "None" => row["object"] = Value::Null,
         "Object" => row["object"] = object,
         _ => {
             row["object"] = json!({
@@ -51,11 +55,13 @@ pub fn table(served: &Served<'_>, rows: Vec<Value>, metadata: &Value) -> Value {
             })
             .collect(),
     };
+    // What has no columns of its own has no rows rather than an empty list of them.
+    let bare = served.resource.custom.is_none() && columns::are_usual(served.resource);
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
         "columnDefinitions": columns,
-        "rows": rows,
+        "rows": if rows.is_empty() && bare { Value::Null } else { rows.into() },
     })
 }

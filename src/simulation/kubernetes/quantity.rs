@@ -65,6 +65,13 @@ pub fn canonical(text: &str) -> Option<String> {
     Some(decimal(value, suffix))
 }
 
+/// What a container is given, which is counted in thousandths and rounded up; `None` when it is so already.
+pub fn rounded(text: &str) -> Option<String> {
+    const MILLI: i128 = 1_000_000;
+    let value = nanos(text)?;
+    (value % MILLI != 0).then(|| decimal((value + MILLI - 1).div_euclid(MILLI) * MILLI, ""))
+}
+
 fn binary(value: i128) -> Option<String> {
     const GIGA: i128 = 1_000_000_000;
     if value % GIGA != 0 || (value / GIGA).abs() < 1024 {

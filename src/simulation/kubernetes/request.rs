@@ -231,6 +231,10 @@ impl WriteOptions {
         if given.len() > MANAGER {
             causes.push(Cause::too_long("fieldManager", MANAGER));
         }
+        if let Some((at, other)) = given.char_indices().find(|(_, letter)| letter.is_control()) {
+            let why = format!("invalid character U+{:04X} (at position {at})", u32::from(other));
+            causes.push(Cause::invalid("fieldManager", &given.into(), &why));
+        }
         let dry_run = dry_run(query.all("dryRun"), &mut causes);
         let validation = match query.text("fieldValidation") {
             None | Some("Warn") => FieldValidation::Warn,
@@ -261,7 +265,7 @@ impl WriteOptions {
 
 /// Whether it is only said what would happen.
 pub fn dry_run<'a>(values: impl Iterator<Item = &'a str>, causes: &mut Vec<Cause>) -> bool {
-    let values: Vec<&str> = values.filter(|value| !value.is_empty()).collect();
+    let values: Vec<&str> = values.collect();
     if values.iter().any(|value| *value != "All") {
         causes.push(Cause::not_supported("dryRun", &serde_json::json!(values), &["All"]));
     }

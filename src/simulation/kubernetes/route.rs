@@ -30,18 +30,20 @@ pub enum Route {
     Version,
     /// `/healthz`, `/livez`, `/readyz`.
     Health,
+    /// Nothing in a group that there is.
+    Missing,
     /// Nothing.
     Unknown,
 }
 
 /// Reads a path.
 pub fn route(resources: &Resources, method: &Method, path: &str, query: &Query) -> Route {
-    let parts: Vec<String> = path
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .map(|part| decode(part, false))
-        .collect();
-    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    // Escaped slashes divide as others do.
+    let path = decode(path, false);
+    if path.starts_with("/api") && path.contains("//") {
+        return Route::Missing;
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         ["version"] => Route::Version,
         ["healthz" | "livez" | "readyz", ..] => Route::Health,
@@ -63,25 +65,31 @@ pub fn route(resources: &Resources, method: &Method, path: &str, query: &Query) 
 fn objects(resources: &Resources, method: &Method, group: &str, version: &str, rest: &[&str], query: &Query) -> Route {
     // `/namespaces/<name>/<subresource>` is about the namespace itself.
     let own = |part: &str| matches!(part, "status" | "finalize");
+    // The old way to watch: also one object alone.
+    let (old, rest) = match rest {
+        ["watch", rest @ ..] => (true, rest),
+        _ => (false, rest),
+    };
     let (namespace, rest) = match rest {
         ["namespaces", _] => (None, rest),
         ["namespaces", _, part] if own(part) => (None, rest),
         ["namespaces", namespace, rest @ ..] => (Some((*namespace).to_owned()), rest),
         _ => (None, rest),
     };
-    let (watch, rest) = match rest {
-        ["watch", rest @ ..] => (true, rest),
-        _ => (query.flag("watch"), rest),
-    };
     let (plural, name, subresource) = match rest {
         [plural] => (plural, None, None),
         [plural, name] => (plural, Some((*name).to_owned()), None),
         [plural, name, sub] => (plural, Some((*name).to_owned()), Some((*sub).to_owned())),
-        _ => return Route::Unknown,
+        _ => {
+            let known = resources.iter().flat_map(|resource| &resource.served);
+            let known = known.into_iter().any(|served| served.group == group);
+            return if known { Route::Missing } else { Route::Unknown };
+        }
     };
     let named = name.is_some();
+    let watch = old || (query.flag("watch") && !named);
     let verb = match *method {
-        Method::GET | Method::HEAD if watch => "watch",
+        Method::GET if watch => "watch",
         Method::GET | Method::HEAD if named => "get",
         Method::GET | Method::HEAD => "list",
         Method::POST => "create",
@@ -89,7 +97,7 @@ fn objects(resources: &Resources, method: &Method, group: &str, version: &str, r
         Method::PATCH => "patch",
         Method::DELETE if named => "delete",
         Method::DELETE => "deletecollection",
-        _ => return Route::Unknown,
+        _ => "",
     };
     let resource = resources
         .route(group, version, plural)

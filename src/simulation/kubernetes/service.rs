@@ -13,15 +13,15 @@ use std::{
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, Request, Response, header, request::Parts};
+use http::{HeaderMap, Method, Request, Response, header, request::Parts};
 use http_body_util::BodyExt;
 use serde_json::json;
 
 use super::{
     accept,
     access::{Question, Tokens, User, allowed, impersonation, review},
-    discovery, openapi,
-    refusal::Refusal,
+    discovery, names, openapi,
+    refusal::{About as Details, Refusal},
     reply::{Body, Reply},
     request::{About, Call, FieldValidation, Query},
     resources::{NAMESPACES, PODS},
@@ -115,6 +115,13 @@ impl Service {
             }
         };
         judge_access(world, route, call)?;
+        let discovers = matches!(
+            route,
+            Route::CoreVersions | Route::Groups | Route::Group(_) | Route::Resources(..) | Route::Version
+        );
+        if discovers && call.method != Method::GET {
+            return Err(not_allowed());
+        }
         let resources = Arc::clone(world.resources());
         match route {
             Route::Objects(about) => self.objects(world, call, about),
@@ -139,6 +146,7 @@ impl Service {
             }
             Route::Version => Ok(discovery::version()),
             Route::Health => Ok(Reply::text(200, "ok")),
+            Route::Missing => Err(discovery::missing()),
             Route::Unknown => Ok(not_found()),
         }
     }
@@ -147,7 +155,7 @@ impl Service {
         let Some((resource, _)) = &about.resource else {
             let served = world.resources().iter().any(|resource| {
                 let mut all = resource.served.iter();
-                all.any(|served| served.group == about.group && served.version == about.version)
+                all.any(|served| served.group == about.group)
             });
             return if served {
                 Err(discovery::missing())
@@ -159,13 +167,27 @@ impl Service {
             let words = format!("Request entity too large: limit is {LONGEST}");
             return Err(Refusal::new(413, "RequestEntityTooLarge", words));
         }
+        if call.method == Method::HEAD {
+            return Ok(Reply::bytes(405, "application/json", Bytes::new()));
+        }
+        if let (Some(name), Some(part)) = (&about.name, &about.subresource)
+            && resource.custom.is_some()
+            && resource.subresource(part).is_none()
+        {
+            return Err(Refusal::not_found(Details::new(&about.group, &about.plural), name));
+        }
         judge_method(about)?;
+        let name = about.name.as_deref().unwrap_or_default();
+        if let Some(why) = names::path_segment(name).first() {
+            return Err(Refusal::bad_request(format!("Name parameter invalid: {name:?}: {why}")));
+        }
         let ask = Ask::new(call, about)?;
         let part = match about.subresource.as_deref() {
             None => Part::Main,
             Some("status") => Part::Status,
-            Some("finalize") if resource.id == NAMESPACES => Part::Whole,
-            Some("resize" | "ephemeralcontainers") => Part::Resize,
+            Some("finalize") if resource.id == NAMESPACES => Part::Finalize,
+            Some("resize") => Part::Resize,
+            Some("ephemeralcontainers") => Part::Ephemeral,
             Some("scale") => {
                 return match about.verb {
                     "get" => scale::get(world, &ask),
@@ -199,19 +221,26 @@ fn not_found() -> Reply {
     Reply::text(404, "404 page not found\n")
 }
 
-/// Whether the resource has this verb.
-fn judge_method(about: &About) -> Result<(), Refusal> {
-    let not_allowed = || Refusal {
+fn not_allowed() -> Refusal {
+    Refusal {
         details: Some(json!({})),
         ..Refusal::new(
             405,
             "MethodNotAllowed",
             "the server does not allow this method on the requested resource",
         )
-    };
+    }
+}
+
+/// Whether the resource has this verb.
+fn judge_method(about: &About) -> Result<(), Refusal> {
     let Some((resource, _)) = &about.resource else {
         return Ok(());
     };
+    // What is only asked has no names.
+    if resource.verbs.len() == 1 && about.name.is_some() {
+        return Err(discovery::missing());
+    }
     let verbs = match &about.subresource {
         Some(name) => match resource.subresource(name) {
             Some(part) => part.verbs,
@@ -240,6 +269,14 @@ fn judge_method(about: &About) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A list of one name is a question about that name.
+fn one_name<'a>(about: &About, call: &'a Call) -> Option<&'a str> {
+    let (field, value) = call.query.text("fieldSelector")?.split_once('=')?;
+    let value = value.strip_prefix('=').unwrap_or(value);
+    let many = matches!(about.verb, "list" | "watch" | "deletecollection");
+    (many && field == "metadata.name" && !value.contains([',', '=', '!'])).then_some(value)
+}
+
 fn judge_access(world: &World, route: &Route, call: &Call) -> Result<(), Refusal> {
     let verb = call.method.as_str().to_lowercase();
     let question = match route {
@@ -249,7 +286,11 @@ fn judge_access(world: &World, route: &Route, call: &Call) -> Result<(), Refusal
             resource: &about.plural,
             subresource: about.subresource.as_deref().unwrap_or_default(),
             namespace: about.place(),
-            name: about.name.as_deref().unwrap_or_default(),
+            name: about
+                .name
+                .as_deref()
+                .or_else(|| one_name(about, call))
+                .unwrap_or_default(),
             path: None,
         },
         _ => Question {

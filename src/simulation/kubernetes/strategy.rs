@@ -4,14 +4,18 @@ use serde_json::{Value, json};
 
 use super::{
     defaults,
+    incoming::Served,
     ownership::{self, Identity},
-    resources::{CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, ENDPOINT_SLICES, JOBS, REPLICA_SETS, REPLICATION_CONTROLLERS},
     resources::{
-        DAEMON_SETS, DEPLOYMENTS, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, ResourceId,
-        STATEFUL_SETS,
+        CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, Conversion, ENDPOINT_SLICES, EVENTS, JOBS, PERSISTENT_VOLUME_CLAIMS,
+        REPLICA_SETS, REPLICATION_CONTROLLERS,
+    },
+    resources::{
+        DAEMON_SETS, DEPLOYMENTS, LEASES, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES,
+        ResourceId, STATEFUL_SETS,
     },
     schema::{self, View},
-    world::World,
+    world::{World, Write},
 };
 
 /// As old as DaemonSets: how often the template was another one.
@@ -28,6 +32,10 @@ pub enum Part {
     Scale,
     /// The resources of a pod's containers, through `/resize`.
     Resize,
+    /// A namespace's finalizers, through `/finalize`.
+    Finalize,
+    /// A pod's ephemeral containers.
+    Ephemeral,
     /// Everything.
     Whole,
 }
@@ -40,6 +48,8 @@ impl Part {
             Self::Status => Some("status"),
             Self::Scale => Some("scale"),
             Self::Resize => Some("resize"),
+            Self::Finalize => Some("finalize"),
+            Self::Ephemeral => Some("ephemeralcontainers"),
         }
     }
 }
@@ -80,7 +90,6 @@ pub(super) fn prepare_create(world: &World, resource: ResourceId, object: &mut V
             "deletionTimestamp",
             "deletionGracePeriodSeconds",
             "selfLink",
-            "generation",
             "resourceVersion",
         ] {
             fields.remove(field);
@@ -102,17 +111,41 @@ pub(super) fn prepare_create(world: &World, resource: ResourceId, object: &mut V
     if resource == PODS {
         let class = defaults::qos(&object["spec"]);
         object["status"] = json!({"phase": "Pending", "qosClass": class});
+        if object["spec"]["schedulingGates"]
+            .as_array()
+            .is_some_and(|gates| !gates.is_empty())
+        {
+            object["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "False", "lastProbeTime": null,
+                "lastTransitionTime": world.stamp(), "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates"}]);
+        }
     }
     defaults::fill(resource, object);
     if resource == CUSTOM_RESOURCE_DEFINITIONS {
         object["status"] = super::definitions::status(object);
     }
     if resource == NAMESPACES {
-        let metadata = &mut object["metadata"];
-        let name = metadata["name"].clone();
-        metadata["labels"]["kubernetes.io/metadata.name"] = name;
-        object["spec"] = json!({"finalizers": ["kubernetes"]});
+        label_namespace(object);
+        let mut finalizers = object["spec"]["finalizers"].as_array().cloned().unwrap_or_default();
+        if !finalizers.iter().any(|finalizer| finalizer == "kubernetes") {
+            finalizers.push("kubernetes".into());
+        }
+        object["spec"] = json!({"finalizers": finalizers});
         object["status"] = json!({"phase": "Active"});
+    }
+    if resource == LEASES {
+        // What a gate that is closed by default would let through.
+        for field in ["strategy", "preferredHolder"] {
+            set_or_remove(&mut object["spec"], field, &Value::Null);
+        }
+    }
+}
+
+/// Every namespace has its name as a label.
+pub(super) fn label_namespace(object: &mut Value) {
+    let name = object["metadata"]["name"].clone();
+    if name.is_string() {
+        object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
     }
 }
 
@@ -133,7 +166,31 @@ pub(super) fn prepare_update(world: &World, resource: ResourceId, old: &Value, n
                 set_or_remove(&mut new["metadata"], field, &metadata[field]);
             }
         }
+        Part::Finalize => {
+            let (status, labels) = (old["status"].clone(), old["metadata"]["labels"].clone());
+            set_or_remove(new, "status", &status);
+            if new["metadata"]["labels"].is_null() {
+                set_or_remove(&mut new["metadata"], "labels", &labels);
+            }
+        }
+        Part::Ephemeral => {
+            let added = new["spec"]["ephemeralContainers"].clone();
+            let managed = new["metadata"]["managedFields"].clone();
+            *new = old.clone();
+            set_or_remove(&mut new["spec"], "ephemeralContainers", &added);
+            set_or_remove(&mut new["metadata"], "managedFields", &managed);
+        }
         _ => {}
+    }
+    match (resource, part) {
+        // Only `/finalize` changes these.
+        (NAMESPACES, Part::Main) => set_or_remove(new, "spec", &old["spec"]),
+        (PODS, Part::Resize) => keep_but_resources(old, new),
+        (PODS, Part::Status) => set_or_remove(&mut new["status"], "qosClass", &old["status"]["qosClass"]),
+        _ => {}
+    }
+    if resource == NAMESPACES {
+        label_namespace(new);
     }
     if resource == DAEMON_SETS && part != Part::Status {
         let count = |object: &Value| -> i64 {
@@ -144,11 +201,34 @@ pub(super) fn prepare_update(world: &World, resource: ResourceId, old: &Value, n
         new["metadata"]["annotations"][TEMPLATE_GENERATION] = (count(old) + bumped).to_string().into();
     }
     if generates(resource, definition.custom.is_some()) {
-        let bumped = !matches!(part, Part::Status | Part::Whole)
+        let bumped = !matches!(part, Part::Status | Part::Whole | Part::Finalize)
             && changes_generation(resource, old, new, definition.custom.is_some(), halved);
         let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + i64::from(bumped)).into();
     }
+}
+
+/// A resize changes the resources of containers, and drops whatever else it says, unless it says it of other containers.
+fn keep_but_resources(old: &Value, new: &mut Value) {
+    let names = |pod: &Value, list: &str| -> Vec<Value> {
+        let containers = pod["spec"][list].as_array().into_iter().flatten();
+        containers.map(|container| container["name"].clone()).collect()
+    };
+    let lists = ["containers", "initContainers"];
+    if lists.iter().any(|list| names(old, list) != names(new, list)) {
+        return;
+    }
+    let mut kept = old.clone();
+    for list in lists {
+        for (index, container) in new["spec"][list].as_array().into_iter().flatten().enumerate() {
+            for field in ["resources", "resizePolicy"] {
+                set_or_remove(&mut kept["spec"][list][index], field, &container[field]);
+            }
+        }
+    }
+    let managed = new["metadata"]["managedFields"].clone();
+    set_or_remove(&mut kept["metadata"], "managedFields", &managed);
+    *new = kept;
 }
 
 /// Whether a change of an object is a new intent.
@@ -184,6 +264,7 @@ fn keep_identity(old: &Value, new: &mut Value) {
         "deletionGracePeriodSeconds",
         "generation",
         "generateName",
+        "selfLink",
     ] {
         let kept = old["metadata"][field].clone();
         set_or_remove(&mut new["metadata"], field, &kept);
@@ -230,6 +311,15 @@ pub(super) fn finish_create(resource: ResourceId, object: &mut Value) {
     defaults::fill(resource, object);
 }
 
+/// What Go writes of a new object though nobody has said it, and so nobody owns.
+fn blank(resource: ResourceId) -> Value {
+    match resource {
+        EVENTS => json!({"source": {}, "reportingComponent": "", "reportingInstance": ""}),
+        PERSISTENT_VOLUME_CLAIMS => json!({"spec": {"resources": {}}}),
+        _ => json!({}),
+    }
+}
+
 fn owned(
     world: &World,
     resource: ResourceId,
@@ -237,7 +327,25 @@ fn owned(
     new: &mut Value,
     manager: &str,
     subresource: Option<&'static str>,
+    served: Option<&Served<'_>>,
 ) {
+    if let Some(served) = served.filter(|served| served.conversion != Conversion::None) {
+        // Owned is what was said, in the version in which it was said.
+        let (old, mut shown) = (served.serve(old.clone()), served.serve(new.clone()));
+        let identity = Identity {
+            manager: manager.to_owned(),
+            applies: false,
+            api_version: served.api_version(),
+            subresource: subresource.map(str::to_owned),
+        };
+        ownership::update(&old, &mut shown, served.view(), &identity, &world.stamp());
+        set_or_remove(
+            &mut new["metadata"],
+            "managedFields",
+            &shown["metadata"]["managedFields"],
+        );
+        return;
+    }
     let table = world.resources();
     let definition = table.get(resource);
     let version = new["apiVersion"].as_str().unwrap_or_default().to_owned();
@@ -255,18 +363,43 @@ fn owned(
 }
 
 /// Writes down who owns the fields of a new object.
-pub(super) fn own_created(world: &World, resource: ResourceId, object: &mut Value, manager: &str) {
-    owned(world, resource, &json!({}), object, manager, None);
+pub(super) fn own_created(
+    world: &World,
+    resource: ResourceId,
+    object: &mut Value,
+    manager: &str,
+    served: Option<&Served<'_>>,
+) {
+    owned(world, resource, &blank(resource), object, manager, None, served);
 }
 
 /// Writes down who owns the fields that a change touched.
-pub(super) fn own_changed(
-    world: &World,
-    resource: ResourceId,
-    old: &Value,
-    new: &mut Value,
-    manager: &str,
-    part: Part,
-) {
-    owned(world, resource, old, new, manager, part.subresource());
+pub(super) fn own_changed(world: &World, resource: ResourceId, old: &Value, new: &mut Value, write: &Write<'_>) {
+    let Some(manager) = write.manager else { return };
+    // Whoever sends the list sets it; who sends an empty one ends the account.
+    let given = new["metadata"]["managedFields"].clone();
+    let ended = given
+        .as_array()
+        .is_some_and(|entries| entries.iter().all(|entry| *entry == json!({})) && entries.len() < 2);
+    let mut old = std::borrow::Cow::Borrowed(old);
+    if ended {
+        set_or_remove(&mut new["metadata"], "managedFields", &Value::Null);
+        return;
+    }
+    if given.is_array() && given != old["metadata"]["managedFields"] {
+        old.to_mut()["metadata"]["managedFields"] = given;
+    }
+    // Nobody keeps account of what had none, until somebody applies.
+    if old["metadata"]["managedFields"].is_null() {
+        return;
+    }
+    owned(
+        world,
+        resource,
+        &old,
+        new,
+        manager,
+        write.part.subresource(),
+        write.served.as_ref(),
+    );
 }

@@ -40,6 +40,13 @@ impl<'a> Ask<'a> {
                 "application/json, application/vnd.kubernetes.protobuf",
             ));
         }
+        let include = call.query.text("includeObject").unwrap_or_default();
+        if form == Form::Table && !matches!(include, "" | "Metadata" | "Object" | "None") {
+            return Err(Refusal::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {include:?}: must be 'Metadata', \
+                 'Object', 'None', or empty"
+            )));
+        }
         Ok(Self {
             call,
             about,

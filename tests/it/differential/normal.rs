@@ -2,7 +2,8 @@
 //!
 //! uids are numbered as they come, so that the same object is the same on both sides; the resourceVersions of objects are ranked,
 //! so that what was written later is later on both; moments, made-up names, addresses and tokens only have to be there. Where
-//! the real cluster's controllers write into an object, what they write is left out.
+//! the real cluster's controllers write into an object, what they write is left out. The causes of a refusal are compared one by
+//! one, without order, and without values that only Go prints like that; its message is made of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,14 +15,20 @@ use serde_json::{Value, json};
 
 static UID: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap());
+/// A value that is printed as Go's structures are, or whole objects.
+static PRINTED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r#"(?s)^((?:Invalid|Unsupported|Duplicate) value: )(\{.*\}|\[.*\]|"\{.*\}\n?"|"map\[.*\]")(:|$)"#)
+        .unwrap()
+});
 /// Only what these clusters have made themselves: cases speak of the year 2001.
 static MOMENT: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"20[2-9]\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?(\.\d+)?Z").unwrap());
 static VOLUME: LazyLock<Regex> = LazyLock::new(|| Regex::new("kube-api-access-[a-z0-9]{5}").unwrap());
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^10\.96\.\d+\.\d+$").unwrap());
 /// `too old resource version: 5 (9)`
-static REVISIONS: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(resource ?version: |current: )\d+( \(\d+\))?").unwrap());
+static REVISIONS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(resource ?version: |current: |in the precondition |in record )\(?\d+\)?( \(\d+\))?").unwrap()
+});
 
 /// Kinds into whose objects the controllers of the real cluster write, and what they write.
 const TOUCHED: &[(&str, &[&str])] = &[
@@ -35,7 +42,14 @@ const TOUCHED: &[(&str, &[&str])] = &[
     ("ReplicationController", &["/status"]),
     ("PodDisruptionBudget", &["/status"]),
     ("HorizontalPodAutoscaler", &["/status"]),
-    ("Node", &["/spec/taints", "/status/conditions"]),
+    (
+        "Node",
+        &[
+            "/spec/taints",
+            "/status/conditions",
+            "/metadata/annotations/node.alpha.kubernetes.io~1ttl",
+        ],
+    ),
     ("CustomResourceDefinition", &["/status"]),
     ("Namespace", &["/status/conditions"]),
     ("PersistentVolumeClaim", &["/status"]),
@@ -47,6 +61,7 @@ const CONTROLLERS: [&str; 3] = ["kube-controller-manager", "kube-apiserver", "ku
 /// The answers to the calls of a case.
 pub fn normalise(mut answers: Vec<Value>) -> Vec<Value> {
     let mut seen = Seen::default();
+    answers.iter_mut().for_each(mark);
     for answer in &answers {
         seen.versions(answer);
     }
@@ -99,6 +114,8 @@ impl Seen {
 
     fn object(&mut self, value: &mut Value) {
         leave_out(value);
+        refusal(value);
+        toleration(value);
         made_up_names(value);
         table(value);
         list(value);
@@ -122,7 +139,10 @@ impl Seen {
         if let Some(entries) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
             entries.retain(|entry| !CONTROLLERS.iter().any(|controller| entry["manager"] == *controller));
             // Their order is that of their times, which have whole seconds.
-            entries.sort_by_key(|entry| entry.to_string().replace(entry["time"].as_str().unwrap_or("-"), ""));
+            for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+                entry.remove("time");
+            }
+            entries.sort_by_key(Value::to_string);
         }
         if metadata["uid"].is_string()
             && let Some(version) = metadata.get_mut("resourceVersion")
@@ -152,12 +172,40 @@ impl Seen {
     }
 }
 
+/// What an item of a list is, when only the list says it.
+const OF_LIST: &str = "(of the list)";
+
+fn mark(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(mark),
+        Value::Object(fields) => {
+            let kind = fields.get("kind").and_then(Value::as_str).unwrap_or_default();
+            if let Some(kind) = kind.strip_suffix("List").map(str::to_owned) {
+                for item in fields
+                    .get_mut("items")
+                    .and_then(Value::as_array_mut)
+                    .into_iter()
+                    .flatten()
+                {
+                    item[OF_LIST] = kind.clone().into();
+                }
+            }
+            fields.values_mut().for_each(mark);
+        }
+        _ => {}
+    }
+}
+
+fn is(object: &Value, kind: &str) -> bool {
+    object["kind"] == kind || object[OF_LIST] == kind
+}
+
 fn touched(object: &Value) -> bool {
-    TOUCHED.iter().any(|(kind, _)| object["kind"] == *kind)
+    TOUCHED.iter().any(|(kind, _)| is(object, kind))
 }
 
 fn leave_out(object: &mut Value) {
-    let Some((_, pointers)) = TOUCHED.iter().find(|(kind, _)| object["kind"] == *kind) else {
+    let Some((_, pointers)) = TOUCHED.iter().find(|(kind, _)| is(object, kind)) else {
         return;
     };
     for pointer in *pointers {
@@ -179,6 +227,33 @@ fn made_up_names(object: &mut Value) {
     if let (Some(base), Some(name)) = (base, object["metadata"]["name"].as_str()) {
         let suffix = name.strip_prefix(&*base).unwrap_or_default();
         object["metadata"]["name"] = format!("{base}<{} random>", suffix.len()).into();
+    }
+}
+
+/// The causes of a refusal: each once, in one order, without what Go prints.
+fn refusal(status: &mut Value) {
+    let Some(causes) = status.pointer_mut("/details/causes").and_then(Value::as_array_mut) else {
+        return;
+    };
+    for cause in causes.iter_mut() {
+        if let Some(message) = cause["message"].as_str() {
+            let message = message.split("\n@@").next().unwrap_or_default().trim_end();
+            cause["message"] = PRINTED.replace(message, "$1<printed>$3").into();
+        }
+    }
+    causes.sort_by_key(Value::to_string);
+    causes.dedup();
+    if status["reason"] == "Invalid" {
+        status["message"] = "<its causes>".into();
+    }
+}
+
+/// The test cluster gives up nodes faster than others do.
+fn toleration(toleration: &mut Value) {
+    let key = toleration["key"].as_str().unwrap_or_default();
+    let usual = key == "node.kubernetes.io/not-ready" || key == "node.kubernetes.io/unreachable";
+    if usual && toleration["tolerationSeconds"].is_number() {
+        toleration["tolerationSeconds"] = "<seconds>".into();
     }
 }
 

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Question, User, allowed, rules_of};
+use super::{Question, User, allowed, reason, rules_of};
 use crate::simulation::kubernetes::{
     refusal::{About, Cause, Refusal},
+    request::manager,
+    strategy,
     verbs::Ask,
     world::World,
 };
@@ -13,10 +15,15 @@ use crate::simulation::kubernetes::{
 pub fn answer(world: &World, ask: &Ask<'_>, mut review: Value) -> Result<Value, Refusal> {
     let spec = review["spec"].clone();
     let user = &ask.call.user;
-    let invalid = |field: &str, why: &str| {
-        let cause = Cause::invalid(field, &spec[field.trim_start_matches("spec.")], why);
+    let refuse = |field: &str, value: &Value, why: &str| {
+        let cause = Cause::invalid(field, value, why);
         Refusal::invalid(About::new("authorization.k8s.io", ""), "", &[cause])
     };
+    let invalid = |field: &str, why: &str| refuse(field, &spec[field.trim_start_matches("spec.")], why);
+    // It is written down who owns what, though nothing is kept.
+    let given = ask.call.query.text("fieldManager").unwrap_or_default();
+    let manager = manager(ask.call, given);
+    strategy::own_created(world, ask.served.resource.id, &mut review, &manager, Some(&ask.served));
     match &*ask.about.plural {
         "selfsubjectreviews" => {
             let mut info = json!({"username": user.name, "groups": user.groups});
@@ -32,10 +39,16 @@ pub fn answer(world: &World, ask: &Ask<'_>, mut review: Value) -> Result<Value, 
                 return Err(Refusal::bad_request("no namespace on request"));
             }
             review["status"] = rules(world, user, namespace);
+            review["spec"] = json!({});
+            review["metadata"] = json!({});
         }
         plural => {
             let other = plural != "selfsubjectaccessreviews";
             let (about, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+            if about.is_object() && path.is_object() {
+                let words = "cannot be specified in combination with resourceAttributes";
+                return Err(invalid("spec.nonResourceAttributes", words));
+            }
             if about.is_object() == path.is_object() {
                 let words = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
                 return Err(invalid("spec.resourceAttributes", words));
@@ -49,12 +62,28 @@ pub fn answer(world: &World, ask: &Ask<'_>, mut review: Value) -> Result<Value, 
                 let name = spec["user"].as_str().unwrap_or_default();
                 let groups: Vec<&str> = groups.collect();
                 if name.is_empty() && groups.is_empty() {
-                    return Err(invalid("spec.user", "at least one of user or group must be specified"));
+                    let words = "at least one of user or group must be specified";
+                    return Err(refuse("spec.user", &"".into(), words));
                 }
                 User::new(name, &groups)
             } else {
                 user.clone()
             };
+            let mut metadata = review["metadata"].clone();
+            if let Some(fields) = metadata.as_object_mut() {
+                fields.remove("managedFields");
+                fields.remove("creationTimestamp");
+                // A review in a namespace has one.
+                if let Some(namespace) = fields.remove("namespace").filter(|_| ask.served.resource.namespaced)
+                    && about["namespace"] != namespace
+                {
+                    let words = "must match metadata.namespace";
+                    return Err(refuse("spec.resourceAttributes.namespace", &about["namespace"], words));
+                }
+                if !fields.is_empty() {
+                    return Err(refuse("metadata", &review["metadata"], "must be empty"));
+                }
+            }
             let text = |value: &'_ Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
             let (verb, group, resource) = (text(about, "verb"), text(about, "group"), text(about, "resource"));
             let (subresource, namespace, name) = (
@@ -80,10 +109,9 @@ pub fn answer(world: &World, ask: &Ask<'_>, mut review: Value) -> Result<Value, 
                     path: None,
                 }
             };
-            let allowed = allowed(world, &asked, &question);
-            review["status"] = json!({"allowed": allowed});
-            if allowed && asked.groups.iter().all(|group| group != "system:masters") {
-                review["status"]["reason"] = "RBAC: allowed".into();
+            review["status"] = json!({"allowed": allowed(world, &asked, &question)});
+            if let Some(reason) = reason(world, &asked, &question) {
+                review["status"]["reason"] = reason.into();
             }
         }
     }
@@ -96,10 +124,6 @@ pub fn answer(world: &World, ask: &Ask<'_>, mut review: Value) -> Result<Value, 
 fn rules(world: &World, user: &User, namespace: &str) -> Value {
     let mut resources = Vec::new();
     let mut paths = Vec::new();
-    if user.groups.iter().any(|group| group == "system:masters") {
-        resources.push(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
-        paths.push(json!({"verbs": ["*"], "nonResourceURLs": ["*"]}));
-    }
     for rule in rules_of(world, user, namespace) {
         if rule["nonResourceURLs"].is_array() {
             paths.push(json!({"verbs": rule["verbs"], "nonResourceURLs": rule["nonResourceURLs"]}));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::User;
+use super::{User, bootstrap};
 use crate::simulation::kubernetes::{
     resources::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES},
     world::World,
@@ -27,71 +27,156 @@ pub struct Question<'a> {
     pub path: Option<&'a str>,
 }
 
+/// What a binding gives someone.
+struct Grant {
+    rules: Vec<Value>,
+    /// `RoleBinding "reader/default" of Role "reader" to User "jane"`.
+    how: String,
+}
+
+/// Whether someone may do everything, whatever is bound.
+fn is_master(user: &User) -> bool {
+    user.groups.iter().any(|group| group == "system:masters")
+}
+
 /// Whether RBAC allows it.
 pub fn allowed(world: &World, user: &User, question: &Question<'_>) -> bool {
-    if user.groups.iter().any(|group| group == "system:masters") {
-        return true;
+    is_master(user)
+        || grants(world, user, question.namespace)
+            .iter()
+            .any(|grant| grant.rules.iter().any(|rule| covers(rule, question)))
+}
+
+/// Why RBAC allows it.
+pub fn reason(world: &World, user: &User, question: &Question<'_>) -> Option<String> {
+    if is_master(user) {
+        return None;
     }
-    // What everybody who is known may do, without a role for it being loaded.
-    let about_oneself = matches!(
-        (question.group, question.resource),
-        (
-            "authorization.k8s.io",
-            "selfsubjectaccessreviews" | "selfsubjectrulesreviews"
-        ) | ("authentication.k8s.io", "selfsubjectreviews")
-    );
-    if about_oneself && question.verb == "create" {
-        return true;
-    }
-    if let Some(path) = question.path {
-        let public = ["/healthz", "/livez", "/readyz", "/version", "/api", "/apis", "/openapi"];
-        if question.verb == "get"
-            && public
-                .iter()
-                .any(|open| path == *open || path.starts_with(&format!("{open}/")))
-        {
-            return true;
-        }
-    }
-    rules_of(world, user, question.namespace)
+    let grants = grants(world, user, question.namespace);
+    let grant = grants
         .iter()
-        .any(|rule| covers(rule, question))
+        .find(|grant| grant.rules.iter().any(|rule| covers(rule, question)))?;
+    Some(format!("RBAC: allowed by {}", grant.how))
 }
 
 /// The rules that hold for someone in a namespace; without one, in all of them.
 pub fn rules_of(world: &World, user: &User, namespace: &str) -> Vec<Value> {
-    let mut rules = Vec::new();
-    let mut add = |namespace: &str, role: &Value| {
-        let name = role["name"].as_str().unwrap_or_default();
-        let found = match role["kind"].as_str() {
-            Some("ClusterRole") => world.find(CLUSTER_ROLES, "", name),
-            _ => world.find(ROLES, namespace, name),
-        };
-        if let Some(found) = found
-            && let Value::Array(found) = found.value()["rules"].take()
-        {
-            rules.extend(found);
-        }
-    };
-    for binding in world.list(CLUSTER_ROLE_BINDINGS, None) {
-        let binding = binding.value();
-        if subjects(&binding, user, "") {
-            add("", &binding["roleRef"]);
-        }
-    }
-    if !namespace.is_empty() {
-        for binding in world.list(ROLE_BINDINGS, Some(namespace)) {
-            let binding = binding.value();
-            if subjects(&binding, user, namespace) {
-                add(namespace, &binding["roleRef"]);
-            }
-        }
+    let grants = grants(world, user, namespace).into_iter();
+    let mut rules: Vec<Value> = grants.flat_map(|grant| grant.rules).collect();
+    if is_master(user) {
+        rules.extend(bootstrap::rules("cluster-admin").into_iter().flatten());
     }
     rules
 }
 
-fn subjects(binding: &Value, user: &User, namespace: &str) -> bool {
-    binding["subjects"].as_array().into_iter().flatten().any(|subject| {
+/// What of these rules someone does not have in a namespace, as it is told: one may only give away what one has.
+pub fn missing(world: &World, user: &User, namespace: &str, wanted: &[Value]) -> Vec<String> {
+    let owned = rules_of(world, user, namespace);
+    let texts = |rule: &Value, field: &str| -> Vec<String> {
+        let values = rule[field].as_array().into_iter().flatten();
+        values.filter_map(|value| Some(value.as_str()?.to_owned())).collect()
+    };
+    let mut lacking = Vec::new();
+    for rule in wanted {
+        for verb in texts(rule, "verbs") {
+            for url in texts(rule, "nonResourceURLs") {
+                let question = Question {
+                    verb: &verb,
+                    path: Some(&url),
+                    ..Question::default()
+                };
+                if !owned.iter().any(|rule| covers(rule, &question)) {
+                    lacking.push(format!("{{NonResourceURLs:[{url:?}], Verbs:[{verb:?}]}}"));
+                }
+            }
+            for group in texts(rule, "apiGroups") {
+                for resource in texts(rule, "resources") {
+                    let (plural, subresource) = resource.split_once('/').unwrap_or((&resource, ""));
+                    let names = texts(rule, "resourceNames");
+                    let all = [String::new()];
+                    let each = if names.is_empty() { &all[..] } else { &names };
+                    let held = each.iter().all(|name| {
+                        let question = Question {
+                            verb: &verb,
+                            group: &group,
+                            resource: plural,
+                            subresource,
+                            namespace,
+                            name,
+                            path: None,
+                        };
+                        owned.iter().any(|rule| covers(rule, &question))
+                    });
+                    if !held {
+                        lacking.push(format!(
+                            "{{APIGroups:[{group:?}], Resources:[{resource:?}], Verbs:[{verb:?}]}}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    lacking.sort();
+    lacking
+}
+
+/// The rules of a role; none when there is no such role.
+pub fn rules_of_role(world: &World, namespace: &str, role: &Value) -> Vec<Value> {
+    let name = role["name"].as_str().unwrap_or_default();
+    let found = match role["kind"].as_str() {
+        Some("ClusterRole") => world.find(CLUSTER_ROLES, "", name),
+        _ => world.find(ROLES, namespace, name),
+    };
+    match found {
+        Some(found) => match found.value()["rules"].take() {
+            Value::Array(rules) => rules,
+            _ => Vec::new(),
+        },
+        None if role["kind"] == "ClusterRole" => bootstrap::rules(name).unwrap_or_default(),
+        None => Vec::new(),
+    }
+}
+
+fn grants(world: &World, user: &User, namespace: &str) -> Vec<Grant> {
+    let mut grants: Vec<Grant> = bootstrap::bindings(user)
+        .map(|(role, group)| Grant {
+            rules: bootstrap::rules(role).unwrap_or_default(),
+            how: format!("ClusterRoleBinding \"{role}\" of ClusterRole \"{role}\" to Group \"{group}\""),
+        })
+        .collect();
+    let mut add = |kind: &str, place: &str, binding: &Value| {
+        let Some(subject) = subject(binding, user, place) else {
+            return;
+        };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut name = text(&binding["metadata"]["name"]);
+        if !place.is_empty() {
+            name = format!("{name}/{place}");
+        }
+        let (of, role) = (text(&binding["roleRef"]["kind"]), text(&binding["roleRef"]["name"]));
+        let mut to = text(&subject["name"]);
+        if subject["kind"] == "ServiceAccount" {
+            to = format!("{to}/{}", subject["namespace"].as_str().unwrap_or(place));
+        }
+        grants.push(Grant {
+            rules: rules_of_role(world, place, &binding["roleRef"]),
+            how: format!("{kind} {name:?} of {of} {role:?} to {} {to:?}", text(&subject["kind"])),
+        });
+    };
+    for binding in world.list(CLUSTER_ROLE_BINDINGS, None) {
+        add("ClusterRoleBinding", "", &binding.value());
+    }
+    if !namespace.is_empty() {
+        for binding in world.list(ROLE_BINDINGS, Some(namespace)) {
+            add("RoleBinding", namespace, &binding.value());
+        }
+    }
+    grants
+}
+
+/// The subject of a binding that is meant by someone.
+fn subject<'a>(binding: &'a Value, user: &User, namespace: &str) -> Option<&'a Value> {
+    binding["subjects"].as_array().into_iter().flatten().find(|subject| {
         let name = subject["name"].as_str().unwrap_or_default();
         match subject["kind"].as_str() {
             Some("User") => user.name == name,

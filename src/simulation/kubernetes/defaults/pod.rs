@@ -30,6 +30,13 @@ pub fn pod_spec(spec: &mut Map<String, Value>) {
     default(spec, "dnsPolicy", "ClusterFirst".into());
     default(spec, "restartPolicy", "Always".into());
     default(spec, "terminationGracePeriodSeconds", 30.into());
+    // What is less than nothing is at once.
+    if spec["terminationGracePeriodSeconds"]
+        .as_i64()
+        .is_some_and(|grace| grace < 0)
+    {
+        spec.insert("terminationGracePeriodSeconds".to_owned(), 1.into());
+    }
     default(spec, "securityContext", json!({}));
     default(spec, "schedulerName", "default-scheduler".into());
     // One of the two names is as old as the other is new.
@@ -68,6 +75,20 @@ fn container_defaults(container: &mut Map<String, Value>, host: bool) {
     let policy = if floating { "Always" } else { "IfNotPresent" };
     default(container, "imagePullPolicy", policy.into());
     default(container, "resources", json!({}));
+    for kind in ["limits", "requests"] {
+        let resources = container
+            .get_mut("resources")
+            .and_then(|resources| resources.get_mut(kind));
+        for value in resources
+            .and_then(Value::as_object_mut)
+            .into_iter()
+            .flat_map(Map::values_mut)
+        {
+            if let Some(rounded) = value.as_str().and_then(quantity::rounded) {
+                *value = rounded.into();
+            }
+        }
+    }
     default(container, "terminationMessagePath", "/dev/termination-log".into());
     default(container, "terminationMessagePolicy", "File".into());
     for port in container

@@ -56,6 +56,18 @@ pub(super) fn stateful_set(object: &mut Value) {
     default(spec, "replicas", 1.into());
     default(spec, "revisionHistoryLimit", 10.into());
     default(spec, "podManagementPolicy", "OrderedReady".into());
+    default(spec, "serviceName", "".into());
+    for claim in spec
+        .get_mut("volumeClaimTemplates")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
+        claim["apiVersion"] = "v1".into();
+        claim["kind"] = "PersistentVolumeClaim".into();
+        default(fields(claim, "spec"), "volumeMode", "Filesystem".into());
+        default(fields(claim, "status"), "phase", "Pending".into());
+    }
     default(
         spec,
         "persistentVolumeClaimRetentionPolicy",

@@ -116,9 +116,12 @@ fn everything(value: &Value, view: View<'_>, name: &str) -> Set {
         }
         _ => {}
     }
-    let always = ALWAYS.contains(&name) || view.required();
+    // A custom resource has no fields that are always there, and a list is owned however it came to be.
+    let built_in = !matches!(view, View::Schema(_) | View::Unknown);
+    let always = (ALWAYS.contains(&name) && built_in) || (view.required() && !value.is_array());
+    let merged = value.is_array() && view.list() != ListKind::Atomic;
     set.member = if value.is_object() || value.is_array() {
-        !always || view.atomic()
+        (!always && !(merged && view.required())) || view.atomic()
     } else {
         whole
     };

@@ -66,15 +66,13 @@ pub fn apply(document: &Value, operations: &[Operation]) -> Result<Value, String
             Operation::Remove(path) => {
                 remove(&mut document, path)?;
             }
-            Operation::Replace(path, value) => {
-                *find(&mut document, path)? = value.clone();
-            }
+            Operation::Replace(path, value) => replace(&mut document, path, value.clone())?,
             Operation::Move(from, path) => {
                 let value = remove(&mut document, from)?;
                 add(&mut document, path, value)?;
             }
             Operation::Copy(from, path) => {
-                let value = find(&mut document, from)?.clone();
+                let value = copied(&mut document, from)?;
                 add(&mut document, path, value)?;
             }
             Operation::Test(path, value) => {
@@ -96,11 +94,10 @@ fn names(path: &str) -> Result<Vec<String>, String> {
     if path.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(rest) = path.strip_prefix('/') else {
-        return Err(format!("path {path} does not start with a slash: missing value"));
-    };
-    Ok(rest
+    // What is before the first slash is not looked at.
+    Ok(path
         .split('/')
+        .skip(1)
         .map(|name| name.replace("~1", "/").replace("~0", "~"))
         .collect())
 }
@@ -145,11 +142,31 @@ fn parent<'a>(document: &'a mut Value, path: &str) -> Result<(&'a mut Value, Str
     Ok((found, last))
 }
 
-fn add(document: &mut Value, path: &str, value: Value) -> Result<(), String> {
-    if path.is_empty() {
-        *document = value;
-        return Ok(());
+/// A field of an object may be replaced that is not there yet.
+fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), String> {
+    let (parent, name) = parent(document, path)?;
+    match parent {
+        Value::Object(fields) => {
+            fields.insert(name, value);
+            Ok(())
+        }
+        other => {
+            *step(other, &name).ok_or_else(|| missing(path))? = value;
+            Ok(())
+        }
     }
+}
+
+/// A field of an object that is not there is copied as nothing.
+fn copied(document: &mut Value, path: &str) -> Result<Value, String> {
+    let (parent, name) = parent(document, path)?;
+    match parent {
+        Value::Object(fields) => Ok(fields.get(&name).cloned().unwrap_or_default()),
+        other => step(other, &name).cloned().ok_or_else(|| missing(path)),
+    }
+}
+
+fn add(document: &mut Value, path: &str, value: Value) -> Result<(), String> {
     let (parent, name) = parent(document, path)?;
     match parent {
         Value::Object(fields) => {

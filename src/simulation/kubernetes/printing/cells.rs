@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{duration::human_duration, duration::since, pod};
+use super::{duration::human_duration, duration::since, others, pod};
 use crate::simulation::kubernetes::{
     incoming::Served,
     resources::{
-        CONFIGMAPS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS, LEASES, NAMESPACES,
-        NODES, PERSISTENT_VOLUME_CLAIMS, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, SECRETS,
-        SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORAGE_CLASSES,
+        CLUSTER_ROLE_BINDINGS, CONFIGMAPS, CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES,
+        ENDPOINTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS, LEASES, NAMESPACES, NODES, PERSISTENT_VOLUME_CLAIMS,
+        PERSISTENT_VOLUMES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, REPLICA_SETS, REPLICATION_CONTROLLERS,
+        RESOURCE_QUOTAS, ROLE_BINDINGS, SECRETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORAGE_CLASSES,
     },
     world::World,
 };
@@ -121,32 +122,23 @@ pub(super) fn cells(world: &World, served: &Served<'_>, object: &Value) -> Vec<V
         SERVICES => service(object, age()),
         CONFIGMAPS => {
             let size = |field: &str| object[field].as_object().map_or(0, |data| data.len());
-            vec![name, (size("data") + size("binaryData")).to_string().into(), age()]
+            vec![name, (size("data") + size("binaryData")).into(), age()]
         }
         SECRETS => {
             let size = object["data"].as_object().map_or(0, |data| data.len());
-            vec![name, object["type"].clone(), size.to_string().into(), age()]
+            vec![name, object["type"].clone(), size.into(), age()]
         }
         SERVICE_ACCOUNTS => vec![name, age()],
         LEASES => vec![name, spec["holderIdentity"].as_str().unwrap_or_default().into(), age()],
         PERSISTENT_VOLUME_CLAIMS => {
-            let modes = status["accessModes"].as_array().into_iter().flatten();
-            let modes: Vec<&str> = modes
-                .filter_map(Value::as_str)
-                .map(|mode| match mode {
-                    "ReadWriteOnce" => "RWO",
-                    "ReadOnlyMany" => "ROX",
-                    "ReadWriteMany" => "RWX",
-                    other => other,
-                })
-                .collect();
+            let modes = others::modes(&status["accessModes"]);
             let capacity = status["capacity"]["storage"].as_str().unwrap_or_default();
             vec![
                 name,
                 status["phase"].clone(),
                 spec["volumeName"].as_str().unwrap_or_default().into(),
                 capacity.into(),
-                modes.join(",").into(),
+                modes.into(),
                 spec["storageClassName"].as_str().unwrap_or_default().into(),
                 spec["volumeAttributesClassName"].as_str().unwrap_or("<unset>").into(),
                 age(),
@@ -161,8 +153,28 @@ pub(super) fn cells(world: &World, served: &Served<'_>, object: &Value) -> Vec<V
             (object["allowVolumeExpansion"] == true).into(),
             age(),
         ],
+        ROLE_BINDINGS | CLUSTER_ROLE_BINDINGS => others::binding(object, age()),
+        CONTROLLER_REVISIONS => others::revision(object, age()),
+        ENDPOINTS => others::endpoints(object, age()),
+        ENDPOINT_SLICES => others::slice(object, age()),
+        RESOURCE_QUOTAS => others::quota(object, age()),
+        PRIORITY_CLASSES => others::priority_class(object, age()),
+        PERSISTENT_VOLUMES => others::volume(object, age()),
         _ => vec![name, object["metadata"]["creationTimestamp"].clone()],
     }
+}
+
+/// What a row says of a pod that has ended.
+pub(super) fn ended(served: &Served<'_>, object: &Value) -> Option<Value> {
+    if served.resource.id != PODS {
+        return None;
+    }
+    let (reason, message) = match object["status"]["phase"].as_str()? {
+        "Succeeded" => ("Succeeded", "The pod has completed successfully."),
+        "Failed" => ("Failed", "The pod failed."),
+        _ => return None,
+    };
+    Some(serde_json::json!([{"type": "Completed", "status": "True", "reason": reason, "message": message}]))
 }
 
 fn layout(containers: &Value) -> (Value, Value) {

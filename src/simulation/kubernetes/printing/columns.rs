@@ -2,9 +2,10 @@
 
 use super::Column;
 use crate::simulation::kubernetes::resources::{
-    CONFIGMAPS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS, LEASES, NAMESPACES,
-    NODES, PERSISTENT_VOLUME_CLAIMS, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, Resource,
-    SECRETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORAGE_CLASSES,
+    CLUSTER_ROLE_BINDINGS, CONFIGMAPS, CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES,
+    ENDPOINTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS, LEASES, NAMESPACES, NODES, PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, REPLICA_SETS, REPLICATION_CONTROLLERS,
+    RESOURCE_QUOTAS, ROLE_BINDINGS, Resource, SECRETS, SERVICE_ACCOUNTS, SERVICES, STATEFUL_SETS, STORAGE_CLASSES,
 };
 
 const NAME: Column = ("Name", "string", "name", 0);
@@ -23,6 +24,13 @@ const fn wide(name: &'static str) -> Column {
 
 const fn number(name: &'static str) -> Column {
     (name, "integer", "", 0)
+}
+
+const USUAL: &[Column] = &[NAME, ("Created At", "date", "", 0)];
+
+/// Whether a kind has the columns of all that have none of their own.
+pub(super) fn are_usual(resource: &Resource) -> bool {
+    std::ptr::eq(of(resource), USUAL) || of(resource) == USUAL
 }
 
 /// The columns of a kind.
@@ -208,6 +216,50 @@ pub(super) fn of(resource: &Resource) -> &'static [Column] {
                 ]
             }
         }
+        ROLE_BINDINGS | CLUSTER_ROLE_BINDINGS => {
+            const {
+                &[
+                    NAME,
+                    text("Role"),
+                    AGE,
+                    wide("Users"),
+                    wide("Groups"),
+                    wide("ServiceAccounts"),
+                ]
+            }
+        }
+        CONTROLLER_REVISIONS => const { &[NAME, text("Controller"), text("Revision"), AGE] },
+        ENDPOINTS => const { &[NAME, text("Endpoints"), AGE] },
+        ENDPOINT_SLICES => const { &[NAME, text("AddressType"), text("Ports"), text("Endpoints"), AGE] },
+        RESOURCE_QUOTAS => const { &[NAME, text("Request"), text("Limit"), AGE] },
+        PRIORITY_CLASSES => {
+            const {
+                &[
+                    NAME,
+                    number("Value"),
+                    ("Global-Default", "boolean", "", 0),
+                    AGE,
+                    text("PreemptionPolicy"),
+                ]
+            }
+        }
+        PERSISTENT_VOLUMES => {
+            const {
+                &[
+                    NAME,
+                    text("Capacity"),
+                    text("Access Modes"),
+                    text("Reclaim Policy"),
+                    text("Status"),
+                    text("Claim"),
+                    text("StorageClass"),
+                    text("VolumeAttributesClass"),
+                    text("Reason"),
+                    AGE,
+                    wide("VolumeMode"),
+                ]
+            }
+        }
         STORAGE_CLASSES => {
             const {
                 &[
@@ -221,6 +273,6 @@ pub(super) fn of(resource: &Resource) -> &'static [Column] {
             }
         }
         // What the real one prints of all others too, when it has no columns of their own.
-        _ => const { &[NAME, ("Created At", "date", "", 0)] },
+        _ => USUAL,
     }
 }

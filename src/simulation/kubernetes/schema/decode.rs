@@ -102,7 +102,10 @@ fn object(value: Value, kind: &Type, path: &mut Vec<String>, strict: &mut Vec<St
             None => strict.push(format!("unknown field \"{}\"", joined(path))),
             Some(field) => {
                 let value = inner(value, &field.shape, kind, path, strict)?;
-                if !vanishes(&value, field) {
+                // That nobody shall own anything is said by an empty list.
+                if !(vanishes(&value, field) || is_zero(&kind.name, &name, &value))
+                    || (name == "managedFields" && value.is_array())
+                {
                     decoded.insert(name, value);
                 }
             }
@@ -122,6 +125,45 @@ fn vanishes(value: &Value, field: &Field) -> bool {
     }
 }
 
+/// Fields that Go leaves out when they are false or empty, though somebody has said so. (Most others can be false or
+/// empty in contrast to not being said.)
+const PLAIN: [(&str, &str); 22] = [
+    ("Container", "stdin"),
+    ("Container", "stdinOnce"),
+    ("Container", "tty"),
+    ("Container", "workingDir"),
+    ("ContainerPort", "name"),
+    ("DeploymentSpec", "paused"),
+    ("DeploymentSpec", "minReadySeconds"),
+    ("DaemonSetSpec", "minReadySeconds"),
+    ("ReplicaSetSpec", "minReadySeconds"),
+    ("StatefulSetSpec", "minReadySeconds"),
+    ("NodeSpec", "unschedulable"),
+    ("NodeSpec", "providerID"),
+    ("PodSpec", "hostIPC"),
+    ("PodSpec", "hostNetwork"),
+    ("PodSpec", "hostPID"),
+    ("PodSpec", "hostname"),
+    ("PodSpec", "nodeName"),
+    ("PodSpec", "priorityClassName"),
+    ("PodSpec", "subdomain"),
+    ("PodStatus", "message"),
+    ("PodStatus", "reason"),
+    ("VolumeMount", "readOnly"),
+];
+
+fn is_zero(kind: &str, field: &str, value: &Value) -> bool {
+    (*value == Value::Bool(false) || value == "" || *value == 0) && PLAIN.contains(&(kind, field))
+}
+
+/// Where something is no base64.
+fn not_base64(text: &str) -> Option<usize> {
+    let padded = text.trim_end_matches('=');
+    let letter = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
+    let wrong = padded.char_indices().find(|(_, c)| !letter(*c)).map(|(at, _)| at);
+    wrong.or_else(|| (text.len() % 4 != 0 || text.len() - padded.len() > 2).then_some(text.len() / 4 * 4))
+}
+
 fn inner(
     value: Value,
     shape: &Shape,
@@ -134,7 +176,7 @@ fn inner(
     }
     let fits = match (shape, &value) {
         (Shape::Any, _) => true,
-        (Shape::String | Shape::Bytes, Value::String(_)) | (Shape::Boolean, Value::Bool(_)) => true,
+        (Shape::String, Value::String(_)) | (Shape::Boolean, Value::Bool(_)) => true,
         (Shape::Int32, Value::Number(number)) => number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
         (Shape::Int64, Value::Number(number)) => number.is_i64(),
         (Shape::Number, Value::Number(_)) => true,
@@ -149,6 +191,22 @@ fn inner(
                     quantity::PATTERN
                 )),
             };
+        }
+        (Shape::Quantity, _) => {
+            return Err(format!(
+                "quantities must match the regular expression '{}'",
+                quantity::PATTERN
+            ));
+        }
+        (Shape::Bytes, Value::String(text)) => match not_base64(text) {
+            Some(at) => return Err(format!("illegal base64 data at input byte {at}")),
+            None => true,
+        },
+        (Shape::MicroTime, Value::String(text)) if text.parse::<jiff::Timestamp>().is_ok() && !text.contains('.') => {
+            return Err(format!(
+                "parsing time \"{text}\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \"{}\" as \".000000\"",
+                text.get(19..).unwrap_or_default()
+            ));
         }
         (Shape::Time | Shape::MicroTime, Value::String(text)) => {
             return match text.parse::<jiff::Timestamp>() {

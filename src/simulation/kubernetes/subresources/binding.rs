@@ -1,6 +1,6 @@
 //! Binding: a pod gets its node.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::simulation::kubernetes::{
     incoming,
@@ -8,7 +8,7 @@ use crate::simulation::kubernetes::{
     reply::Reply,
     request::WriteOptions,
     resources::PODS,
-    verbs::Ask,
+    verbs::{Ask, update::storage_error},
     world::{Key, World},
 };
 
@@ -37,10 +37,21 @@ pub fn bind(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         };
         return Err(Refusal::new(500, "", words));
     }
+    let named = binding["metadata"]["name"].as_str().unwrap_or_default();
+    if named != ask.name() {
+        return Err(Refusal::bad_request(
+            "name in URL does not match name in Binding object",
+        ));
+    }
     let key = Key::new(PODS, ask.namespace(), ask.name());
     let Some(pod) = world.get(&key) else {
         return Err(Refusal::not_found(About::new("", "pods"), ask.name()));
     };
+    let uid = binding["metadata"]["uid"].as_str().unwrap_or_default();
+    if !uid.is_empty() && uid != &**pod.uid() {
+        let words = storage_error(ask, uid, pod);
+        return Err(Refusal::conflict(About::new("", "pods"), ask.name(), &words));
+    }
     let conflict = |why: String| Err(Refusal::conflict(About::new("", "pods/binding"), ask.name(), &why));
     if pod.deleting() {
         return conflict(format!(
@@ -50,6 +61,9 @@ pub fn bind(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     }
     if let Some(other) = pod.node() {
         return conflict(format!("pod {} is already assigned to node \"{other}\"", ask.name()));
+    }
+    if !list(&pod.value()["spec"]["schedulingGates"]).is_empty() {
+        return conflict(format!("pod {} has non-empty .spec.schedulingGates", ask.name()));
     }
     let now = world.stamp();
     if !options.dry_run {
@@ -69,4 +83,8 @@ pub fn bind(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     }
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(Reply::json(201, &status))
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }

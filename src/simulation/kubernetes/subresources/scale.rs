@@ -13,6 +13,7 @@ use crate::simulation::kubernetes::{
     schema,
     selectors::{Labels, Operator},
     strategy::{self, Part},
+    validation,
     verbs::{
         Ask,
         patch::patched,
@@ -201,9 +202,17 @@ pub fn write(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let (path, ..) = paths(ask);
     set(&mut new, &path, replicas.into());
     strategy::prepare_update(world, key.resource, &old, &mut new, Part::Scale);
+    if ask.served.resource.custom.is_some() {
+        let given = new["metadata"].clone();
+        let causes = validation::of_changed(world, &ask.served, &old, &new, &given, Part::Scale);
+        if !causes.is_empty() {
+            return Err(Refusal::invalid(ask.kind(), ask.name(), &causes));
+        }
+    }
     let write = Write {
         part: Part::Scale,
         manager: Some(&options.manager),
+        served: None,
         dry_run: options.dry_run,
     };
     let (stored, _) = world.replace(&key, old, new, write)?;
@@ -220,12 +229,8 @@ fn judge(ask: &Ask<'_>, live: &crate::simulation::kubernetes::world::Object, sca
         )));
     }
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or_default();
-    if replicas < 0 {
-        if ask.served.resource.custom.is_some() {
-            let (path, ..) = paths(ask);
-            let cause = Cause::invalid(path, &replicas.into(), "should be a non-negative integer");
-            return Err(Refusal::invalid(ask.kind(), ask.name(), &[cause]));
-        }
+    // A custom resource is judged as a whole.
+    if replicas < 0 && ask.served.resource.custom.is_none() {
         let cause = Cause::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
         return Err(Refusal::invalid(
             About::new("autoscaling", "Scale"),

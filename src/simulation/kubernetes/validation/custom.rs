@@ -8,6 +8,55 @@ pub(super) fn of(served: &Served<'_>, object: &Value, causes: &mut Vec<Cause>) {
     if let Some(schema) = served.custom_schema() {
         judge(object, schema, "", causes);
     }
+    let custom = served.resource.custom.as_ref();
+    if let Some((path, ..)) = custom.and_then(|custom| custom.scale.get(served.version)) {
+        replicas(object, path, causes);
+    }
+}
+
+/// The number by which it is scaled, is one.
+fn replicas(object: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let mut place = object;
+    let mut steps = path.trim_start_matches('.').split('.').peekable();
+    let wrong = |value: &Value, wanted: &str| {
+        let (shown, found) = match value {
+            Value::String(text) => (text.clone(), "string"),
+            Value::Number(number) if number.is_f64() => (number.to_string(), "float64"),
+            Value::Number(number) => (number.to_string(), "int64"),
+            Value::Bool(value) => (value.to_string(), "bool"),
+            other => (other.to_string(), "[]interface {}"),
+        };
+        let why = format!("{path} accessor error: {shown} is of the type {found}, expected {wanted}");
+        Cause::invalid(path, &0.into(), &why)
+    };
+    while let Some(step) = steps.next() {
+        let Some(fields) = place.as_object() else {
+            causes.push(wrong(place, "map[string]interface{}"));
+            return;
+        };
+        let Some(inner) = fields.get(step).filter(|inner| !inner.is_null()) else {
+            return;
+        };
+        place = inner;
+        if steps.peek().is_none() {
+            match place.as_i64() {
+                None => causes.push(wrong(place, "int64")),
+                Some(number) if number < 0 => {
+                    causes.push(Cause::invalid(path, place, "should be a non-negative integer"));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// What a value is, as JSON schemas call it.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Number(number) if !number.is_f64() => "integer",
+        Value::Bool(_) => "boolean",
+        other => json::kind(other),
+    }
 }
 
 fn judge(value: &Value, schema: &Value, at: &str, causes: &mut Vec<Cause>) {
@@ -15,11 +64,15 @@ fn judge(value: &Value, schema: &Value, at: &str, causes: &mut Vec<Cause>) {
         return;
     }
     if !fits(value, schema) {
-        let (wanted, found) = (schema["type"].as_str().unwrap_or_default(), json::kind(value));
+        let (wanted, found) = (schema["type"].as_str().unwrap_or_default(), kind(value));
         let why = format!("{at} in body must be of type {wanted}: \"{found}\"");
         let mut cause = Cause::invalid(at, &found.into(), &why);
         cause.reason = "FieldValueTypeInvalid";
         causes.push(cause);
+        if wanted == "integer" && value.is_f64() {
+            let why = format!("Checked value must be of type integer (default format) in {at}");
+            causes.push(Cause::invalid("<nil>", &"".into(), &why));
+        }
         return;
     }
     if let Some(known) = schema["enum"].as_array()

@@ -6,13 +6,15 @@ use crate::simulation::kubernetes::{
     names,
     refusal::Cause,
     resources::{
-        CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, ROLE_BINDINGS, ROLES, Resource,
-        SERVICES, STATEFUL_SETS,
+        CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, EVENTS, NAMESPACES,
+        ROLE_BINDINGS, ROLES, Resource, SERVICES, STATEFUL_SETS,
     },
 };
 
 /// Bytes of all annotations together.
 const ANNOTATIONS: usize = 256 * 1024;
+/// The longest name of a CronJob: its Jobs are called after it and a number.
+const CRON_JOB: usize = 52;
 
 pub(super) fn of_new(resource: &Resource, object: &Value) -> Vec<Cause> {
     let metadata = &object["metadata"];
@@ -25,7 +27,8 @@ pub(super) fn of_new(resource: &Resource, object: &Value) -> Vec<Cause> {
     };
     let name = metadata["name"].as_str().unwrap_or_default();
     let base = metadata["generateName"].as_str().unwrap_or_default();
-    if !base.is_empty() {
+    // Of an Event only the name is looked at.
+    if !base.is_empty() && resource.id != EVENTS {
         // What is appended is harmless, so the dash before it is too.
         let checked = base.trim_end_matches('-');
         let checked = if checked.is_empty() { base } else { checked };
@@ -38,6 +41,10 @@ pub(super) fn of_new(resource: &Resource, object: &Value) -> Vec<Cause> {
     }
     if !name.is_empty() {
         for why in rule(name) {
+            causes.push(Cause::invalid("metadata.name", &name.into(), &why));
+        }
+        if resource.id == CRON_JOBS && name.len() > CRON_JOB {
+            let why = format!("must be no more than {CRON_JOB} characters");
             causes.push(Cause::invalid("metadata.name", &name.into(), &why));
         }
         let group = object["spec"]["group"].as_str().unwrap_or_default();
@@ -63,9 +70,15 @@ fn finalizers(metadata: &Value, causes: &mut Vec<Cause>) {
             causes.push(Cause::invalid(format!("metadata.finalizers[{index}]"), finalizer, why));
         }
     }
+    let all = metadata["finalizers"].as_array().map_or(&[][..], Vec::as_slice);
+    let has = |name: &str| all.iter().any(|finalizer| finalizer == name);
+    if has("orphan") && has("foregroundDeletion") {
+        let why = "finalizer orphan and foregroundDeletion cannot be both set";
+        causes.push(Cause::invalid("metadata.finalizers", &metadata["finalizers"], why));
+    }
 }
 
-pub(super) fn of_changed(old: &Value, new: &Value, given: &Value) -> Vec<Cause> {
+pub(super) fn of_changed(resource: &Resource, old: &Value, new: &Value, given: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let (before, after) = (&old["metadata"], &new["metadata"]);
     if before["deletionTimestamp"].is_string() {
@@ -91,6 +104,9 @@ pub(super) fn of_changed(old: &Value, new: &Value, given: &Value) -> Vec<Cause> 
         }
     }
     common(after, &mut causes);
+    if resource.id.is_built_in() {
+        finalizers(after, &mut causes);
+    }
     // The real one judges metadata twice, for all kinds and for each: its words are one, its causes two.
     let again = causes.clone();
     causes.extend(again);
@@ -123,10 +139,16 @@ fn common(metadata: &Value, causes: &mut Vec<Cause>) {
             ("name", "must not be empty"),
             ("uid", "must not be empty"),
         ] {
-            if text(field).is_empty() {
-                let field = format!("metadata.ownerReferences.{field}");
-                causes.push(Cause::invalid(field, &"".into(), why));
+            // What is no group and version has no version.
+            let broken = field == "apiVersion" && text(field).matches('/').count() > 1;
+            if text(field).is_empty() || broken {
+                let at = format!("metadata.ownerReferences.{field}");
+                causes.push(Cause::invalid(at, &text(field).into(), why));
             }
+        }
+        if text("kind") == "Event" && text("apiVersion") == "v1" {
+            let why = "/v1, Kind=Event is disallowed from being an owner";
+            causes.push(Cause::invalid("metadata.ownerReferences", owner, why));
         }
         if owner["controller"] == true {
             let this = format!("{}/{}", text("kind"), text("name"));

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::metadata;
-use crate::simulation::kubernetes::{defaults, names, quantity, refusal::Cause};
+use super::{container, list, metadata, scheduling};
+use crate::simulation::kubernetes::{defaults, names, refusal::Cause, strategy::set_or_remove};
 
 pub(super) fn spec(spec: &Value, at: &str, causes: &mut Vec<Cause>) {
     let mut volumes = BTreeSet::new();
@@ -22,6 +22,16 @@ pub(super) fn spec(spec: &Value, at: &str, causes: &mut Vec<Cause>) {
                 causes.push(Cause::duplicate(format!("{at}.name"), &volume["name"]));
             }
         }
+        let mut sources = volume
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(field, value)| *field != "name" && !value.is_null());
+        sources.next();
+        for (source, _) in sources {
+            let why = "may not specify more than 1 volume type";
+            causes.push(Cause::forbidden(format!("{at}.{source}"), why));
+        }
     }
     let mut seen = BTreeSet::new();
     let all = list(&spec["containers"]);
@@ -29,10 +39,10 @@ pub(super) fn spec(spec: &Value, at: &str, causes: &mut Vec<Cause>) {
         causes.push(Cause::required(format!("{at}.containers"), ""));
     }
     for (index, one) in all.iter().enumerate() {
-        container(one, &format!("{at}.containers[{index}]"), &volumes, &mut seen, causes);
+        container::of(one, &format!("{at}.containers[{index}]"), &volumes, &mut seen, causes);
     }
     for (index, one) in list(&spec["initContainers"]).iter().enumerate() {
-        container(
+        container::of(
             one,
             &format!("{at}.initContainers[{index}]"),
             &volumes,
@@ -50,7 +60,8 @@ pub(super) fn spec(spec: &Value, at: &str, causes: &mut Vec<Cause>) {
     if !dns.as_str().is_some_and(|dns| known.contains(&dns)) {
         causes.push(Cause::not_supported(format!("{at}.dnsPolicy"), dns, &known));
     }
-    if let Some(seconds) = spec["activeDeadlineSeconds"].as_i64().filter(|seconds| *seconds < 1) {
+    let deadline = spec["activeDeadlineSeconds"].as_i64();
+    if let Some(seconds) = deadline.filter(|seconds| !(1..=i64::from(i32::MAX)).contains(seconds)) {
         let why = "must be between 1 and 2147483647, inclusive";
         causes.push(Cause::invalid(
             format!("{at}.activeDeadlineSeconds"),
@@ -59,135 +70,15 @@ pub(super) fn spec(spec: &Value, at: &str, causes: &mut Vec<Cause>) {
         ));
     }
     metadata::labels(&spec["nodeSelector"], &format!("{at}.nodeSelector"), causes);
-    for (index, toleration) in list(&spec["tolerations"]).iter().enumerate() {
-        let at = format!("{at}.tolerations[{index}]");
-        let operator = toleration["operator"].as_str().unwrap_or_default();
-        if !matches!(operator, "" | "Equal" | "Exists") {
-            let known = ["Equal", "Exists"];
-            causes.push(Cause::not_supported(format!("{at}.operator"), &operator.into(), &known));
-        }
-        let effect = toleration["effect"].as_str().unwrap_or_default();
-        if !matches!(effect, "" | "NoSchedule" | "PreferNoSchedule" | "NoExecute") {
-            let known = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
-            causes.push(Cause::not_supported(format!("{at}.effect"), &effect.into(), &known));
-        }
-    }
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-fn container(
-    container: &Value,
-    at: &str,
-    volumes: &BTreeSet<String>,
-    seen: &mut BTreeSet<String>,
-    causes: &mut Vec<Cause>,
-) {
-    let name = container["name"].as_str().unwrap_or_default();
-    if name.is_empty() {
-        causes.push(Cause::required(format!("{at}.name"), ""));
-    } else {
-        for why in names::label(name) {
-            causes.push(Cause::invalid(format!("{at}.name"), &container["name"], &why));
-        }
-    }
-    let image = container["image"].as_str().unwrap_or_default();
-    if image.is_empty() {
-        causes.push(Cause::required(format!("{at}.image"), ""));
-    } else if image.trim() != image {
-        let why = "must not have leading or trailing whitespace";
-        causes.push(Cause::invalid(format!("{at}.image"), &container["image"], why));
-    }
-    let policy = &container["imagePullPolicy"];
-    if !matches!(policy.as_str(), Some("Always" | "IfNotPresent" | "Never")) {
-        let known = ["Always", "IfNotPresent", "Never"];
-        causes.push(Cause::not_supported(format!("{at}.imagePullPolicy"), policy, &known));
-    }
-    if !name.is_empty() && !seen.insert(name.to_owned()) {
-        causes.push(Cause::duplicate(format!("{at}.name"), &container["name"]));
-    }
-    for (index, port) in list(&container["ports"]).iter().enumerate() {
-        let number = &port["containerPort"];
-        let at = format!("{at}.ports[{index}]");
-        match number.as_i64().unwrap_or_default() {
-            0 => causes.push(Cause::required(format!("{at}.containerPort"), "")),
-            1..=65535 => {}
-            _ => {
-                let why = "must be between 1 and 65535, inclusive";
-                causes.push(Cause::invalid(format!("{at}.containerPort"), number, why));
-            }
-        }
-        if !matches!(port["protocol"].as_str(), Some("TCP" | "UDP" | "SCTP")) {
-            let known = ["SCTP", "TCP", "UDP"];
-            causes.push(Cause::not_supported(
-                format!("{at}.protocol"),
-                &port["protocol"],
-                &known,
-            ));
-        }
-    }
-    for (index, variable) in list(&container["env"]).iter().enumerate() {
-        if variable["name"].as_str().unwrap_or_default().is_empty() {
-            causes.push(Cause::required(format!("{at}.env[{index}].name"), ""));
-        }
-    }
-    let mut paths = BTreeSet::new();
-    for (index, mount) in list(&container["volumeMounts"]).iter().enumerate() {
-        let at = format!("{at}.volumeMounts[{index}]");
-        let name = mount["name"].as_str().unwrap_or_default();
-        if name.is_empty() {
-            causes.push(Cause::required(format!("{at}.name"), ""));
-        } else if !volumes.contains(name) {
-            causes.push(Cause::not_found(format!("{at}.name"), &mount["name"]));
-        }
-        let path = mount["mountPath"].as_str().unwrap_or_default();
-        if path.is_empty() {
-            causes.push(Cause::required(format!("{at}.mountPath"), ""));
-        } else if !paths.insert(path.to_owned()) {
-            causes.push(Cause::invalid(
-                format!("{at}.mountPath"),
-                &mount["mountPath"],
-                "must be unique",
-            ));
-        }
-    }
-    resources(&container["resources"], &format!("{at}.resources"), causes);
-}
-
-fn resources(resources: &Value, at: &str, causes: &mut Vec<Cause>) {
-    let parsed = |value: &Value| quantity::nanos(value.as_str().unwrap_or_default());
-    for kind in ["limits", "requests"] {
-        for (name, value) in resources[kind].as_object().into_iter().flatten() {
-            let at = format!("{at}.{kind}[{name}]");
-            if parsed(value).is_some_and(|value| value < 0) {
-                causes.push(Cause::invalid(at, value, "must be greater than or equal to 0"));
-            } else if !name.contains('/')
-                && !matches!(&**name, "cpu" | "memory" | "ephemeral-storage")
-                && !name.starts_with("hugepages-")
-            {
-                causes.push(Cause::invalid(
-                    at.clone(),
-                    &name.as_str().into(),
-                    "must be a standard resource type or fully qualified",
-                ));
-                causes.push(Cause::invalid(
-                    at,
-                    &name.as_str().into(),
-                    "must be a standard resource for containers",
-                ));
-            }
-        }
-    }
-    for (name, request) in resources["requests"].as_object().into_iter().flatten() {
-        let limit = &resources["limits"][name];
-        if let (Some(wanted), Some(most)) = (parsed(request), parsed(limit))
-            && wanted > most
-        {
-            let limit = limit.as_str().unwrap_or_default();
-            let why = format!("must be less than or equal to {name} limit of {limit}");
-            causes.push(Cause::invalid(format!("{at}.requests"), request, &why));
+    scheduling::of(spec, at, causes);
+    for name in ["hostname", "subdomain"] {
+        let given = spec[name].as_str().unwrap_or_default();
+        for why in if given.is_empty() {
+            Vec::new()
+        } else {
+            names::label(given)
+        } {
+            causes.push(Cause::invalid(format!("{at}.{name}"), &spec[name], &why));
         }
     }
 }
@@ -209,21 +100,57 @@ pub(super) fn changed(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
         ));
         return;
     }
-    let known = list(&before["tolerations"]);
-    let kept = known
+    let (deadline, was) = (&after["activeDeadlineSeconds"], &before["activeDeadlineSeconds"]);
+    match (deadline.as_i64(), was.as_i64()) {
+        (Some(now), Some(was)) if was < now => {
+            let why = "must be less than or equal to previous value";
+            causes.push(Cause::invalid("spec.activeDeadlineSeconds", deadline, why));
+            return;
+        }
+        (None, Some(_)) => {
+            let why = "must not update from a positive integer to nil value";
+            causes.push(Cause::invalid("spec.activeDeadlineSeconds", deadline, why));
+        }
+        _ => {}
+    }
+    let timeless = |toleration: &Value| {
+        let mut toleration = toleration.clone();
+        set_or_remove(&mut toleration, "tolerationSeconds", &Value::Null);
+        toleration
+    };
+    let tolerated: Vec<Value> = list(&after["tolerations"]).iter().map(timeless).collect();
+    if list(&before["tolerations"])
         .iter()
-        .all(|toleration| list(&after["tolerations"]).contains(toleration));
+        .any(|toleration| !tolerated.contains(&timeless(toleration)))
+    {
+        let why = "existing toleration can not be modified except its tolerationSeconds";
+        causes.push(Cause::forbidden("spec.tolerations", why));
+    }
+    for (index, gate) in list(&after["schedulingGates"]).iter().enumerate() {
+        if !list(&before["schedulingGates"]).contains(gate) {
+            let name = gate["name"].as_str().unwrap_or_default();
+            let why = format!("only deletion is allowed, but found new scheduling gate '{name}'");
+            causes.push(Cause::forbidden(format!("spec.schedulingGates[{index}].name"), &why));
+        }
+    }
     let mut munged = after.clone();
     for name in ["containers", "initContainers"] {
         for (index, container) in list(&before[name]).iter().enumerate() {
             munged[name][index]["image"] = container["image"].clone();
         }
     }
-    for field in ["activeDeadlineSeconds", "tolerations"] {
+    for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates"] {
         let was = before[field].clone();
-        crate::simulation::kubernetes::strategy::set_or_remove(&mut munged, field, &was);
+        set_or_remove(&mut munged, field, &was);
     }
-    if !kept || munged != *before {
+    if before["terminationGracePeriodSeconds"]
+        .as_i64()
+        .is_some_and(|was| was < 0)
+        && munged["terminationGracePeriodSeconds"] == 1
+    {
+        munged["terminationGracePeriodSeconds"] = before["terminationGracePeriodSeconds"].clone();
+    }
+    if munged != *before {
         let why = "pod updates may not change fields other than `spec.containers[*].image`,\
                    `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to \
                    existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was \
@@ -234,52 +161,102 @@ pub(super) fn changed(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
 
 /// What can be changed through `/resize`.
 pub(super) fn resize(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
-    let supported = list(&old["status"]["containerStatuses"])
-        .iter()
-        .any(|status| status["resources"].is_object());
     let (was, is) = (defaults::qos(&old["spec"]), defaults::qos(&new["spec"]));
     if was != is {
         let why = "Pod QOS Class may not change as a result of resizing";
         causes.push(Cause::invalid("spec", &was.into(), why));
     }
-    if !supported {
+    // Whether the node can do it shows in what it says of a container that runs.
+    let running = list(&old["status"]["containerStatuses"])
+        .iter()
+        .find(|status| status["state"]["running"].is_object());
+    if running.is_some_and(|status| !status["resources"].is_object()) {
         let why = "Pod running on node without support for resize";
         causes.push(Cause::forbidden("spec", why));
-        return;
     }
-    let without = |pod: &Value| {
-        let mut spec = pod["spec"].clone();
-        for name in ["containers", "initContainers"] {
-            for container in spec[name].as_array_mut().into_iter().flatten() {
-                for kind in ["requests", "limits"] {
-                    for resource in ["cpu", "memory"] {
-                        if let Some(map) = container["resources"][kind].as_object_mut() {
-                            map.remove(resource);
-                        }
-                    }
-                    if container["resources"][kind]
-                        .as_object()
-                        .is_none_or(serde_json::Map::is_empty)
-                        && let Some(resources) = container["resources"].as_object_mut()
-                    {
-                        resources.remove(kind);
-                    }
-                }
-                if container["resources"].is_null() {
-                    container["resources"] = json!({});
-                }
-            }
+    for name in ["initContainers", "containers"] {
+        let (before, after) = (list(&old["spec"][name]), list(&new["spec"][name]));
+        let names = |containers: &[Value]| -> Vec<Value> {
+            let containers = containers.iter();
+            containers.map(|container| container["name"].clone()).collect()
+        };
+        if names(before) != names(after) {
+            causes.push(Cause::forbidden(
+                format!("spec.{name}"),
+                "containers may not be renamed, reordered, added or removed",
+            ));
+            continue;
         }
-        spec
-    };
-    if without(old) != without(new) {
-        causes.push(Cause::forbidden("spec", "only cpu and memory resources are mutable"));
-    }
-    for (index, container) in list(&new["spec"]["containers"]).iter().enumerate() {
-        resources(
-            &container["resources"],
-            &format!("spec.containers[{index}].resources"),
-            causes,
-        );
+        for (index, (before, after)) in before.iter().zip(after).enumerate() {
+            let at = format!("spec.{name}[{index}].resources");
+            resized(&before["resources"], &after["resources"], &at, causes);
+        }
     }
 }
+
+fn resized(before: &Value, after: &Value, at: &str, causes: &mut Vec<Cause>) {
+    let mut others = false;
+    for kind in ["requests", "limits"] {
+        let removed = before[kind]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .any(|(name, _)| after[kind][name].is_null());
+        if removed {
+            causes.push(Cause::forbidden(
+                format!("{at}.{kind}"),
+                &format!("resource {kind} cannot be removed"),
+            ));
+        }
+        others |= after[kind]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .any(|(name, value)| !matches!(&**name, "cpu" | "memory") && before[kind][name] != *value);
+    }
+    if others {
+        causes.push(Cause::forbidden("spec", "only cpu and memory resources are mutable"));
+    }
+}
+
+/// Ephemeral containers come and stay.
+pub(super) fn ephemeral(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
+    let (before, after) = (&old["spec"]["ephemeralContainers"], &new["spec"]["ephemeralContainers"]);
+    let mut seen: BTreeSet<String> = ["containers", "initContainers"]
+        .iter()
+        .flat_map(|name| list(&new["spec"][*name]))
+        .filter_map(|container| Some(container["name"].as_str()?.to_owned()))
+        .collect();
+    for (index, one) in list(after).iter().enumerate() {
+        let at = format!("spec.ephemeralContainers[{index}]");
+        container::of(one, &at, &BTreeSet::new(), &mut seen, causes);
+    }
+    for was in list(before) {
+        let name = was["name"].as_str().unwrap_or_default();
+        match list(after).iter().find(|container| container["name"] == was["name"]) {
+            None => {
+                let why = format!("existing ephemeral containers \"{name}\" may not be removed\n");
+                causes.push(Cause::forbidden("spec.ephemeralContainers", &why));
+            }
+            Some(is) if is != was => {
+                let why = format!("existing ephemeral containers \"{name}\" may not be changed\n");
+                causes.push(Cause::forbidden("spec.ephemeralContainers", &why));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Addresses are addresses.
+pub(super) fn status(new: &Value, causes: &mut Vec<Cause>) {
+    for (index, address) in list(&new["status"]["podIPs"]).iter().enumerate() {
+        let text = address["ip"].as_str().unwrap_or_default();
+        if text.parse::<std::net::IpAddr>().is_err() {
+            let at = format!("status.podIPs[{index}]");
+            causes.push(Cause::invalid(at, &address["ip"], ADDRESS));
+        }
+    }
+}
+
+/// What an address is.
+pub(super) const ADDRESS: &str = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";

@@ -4,8 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{not_negative, number_or_percent};
-use crate::simulation::kubernetes::{incoming::Served, names, refusal::Cause};
+use super::{container, immutable, list, not_negative, number_or_percent, pod, scheduling};
+use crate::simulation::kubernetes::{
+    incoming::Served,
+    names,
+    refusal::Cause,
+    resources::{ResourceId, SECRETS},
+};
 
 pub(super) fn budget(object: &Value, causes: &mut Vec<Cause>) {
     let spec = &object["spec"];
@@ -22,6 +27,7 @@ pub(super) fn budget(object: &Value, causes: &mut Vec<Cause>) {
             field: "spec".to_owned(),
         });
     }
+    scheduling::selector(&spec["selector"], "spec.selector", causes);
     for name in ["minAvailable", "maxUnavailable"] {
         number_or_percent(&format!("spec.{name}"), &spec[name], causes);
     }
@@ -43,12 +49,11 @@ pub(super) fn autoscaler(object: &Value, causes: &mut Vec<Cause>) {
         ));
     }
     let most = most.as_i64().unwrap_or_default();
-    if most < 1 {
-        causes.push(Cause::invalid(
-            "spec.maxReplicas",
-            &most.into(),
-            "must be greater than 0",
-        ));
+    if most == 0 {
+        causes.push(Cause::required("spec.maxReplicas", "must be set and greater than 0"));
+    } else if most < 0 {
+        let why = "must be greater than or equal to 1";
+        causes.push(Cause::invalid("spec.maxReplicas", &most.into(), why));
     }
     if least.as_i64().is_some_and(|least| most < least) {
         let why = "must be greater than or equal to `minReplicas`";
@@ -74,9 +79,63 @@ pub(super) fn autoscaler(object: &Value, causes: &mut Vec<Cause>) {
                 format!("{at}.type"),
                 "must specify a metric source type",
             ));
-        } else if !known.contains(&kind) {
-            causes.push(Cause::not_supported(format!("{at}.type"), &metric["type"], &known));
         }
+        if !known.contains(&kind) {
+            causes.push(Cause::not_supported(format!("{at}.type"), &kind.into(), &known));
+            continue;
+        }
+        let source = format!("{}{}", kind[..1].to_lowercase(), &kind[1..]);
+        let at = format!("{at}.{source}");
+        if metric[&source].is_null() {
+            let why = "must populate information for the given metric source";
+            causes.push(Cause::required(at, why));
+        } else {
+            metric_target(&metric[&source], kind, &at, causes);
+        }
+    }
+    let unmeasured = !list(&spec["metrics"])
+        .iter()
+        .any(|metric| metric["type"] == "Object" || metric["type"] == "External");
+    if least.as_i64() == Some(0) && unmeasured {
+        let why = "must specify at least one Object or External metric to support scaling to zero replicas";
+        causes.push(Cause::forbidden("spec.metrics", why));
+    }
+    for direction in ["scaleUp", "scaleDown"] {
+        let at = format!("spec.behavior.{direction}.stabilizationWindowSeconds");
+        let window = &spec["behavior"][direction]["stabilizationWindowSeconds"];
+        match window.as_i64().unwrap_or_default() {
+            ..0 => causes.push(Cause::invalid(at, window, "must be greater than or equal to zero")),
+            0..=3600 => {}
+            _ => causes.push(Cause::invalid(at, window, "must be less than or equal to 3600")),
+        }
+    }
+}
+
+fn metric_target(source: &Value, kind: &str, at: &str, causes: &mut Vec<Cause>) {
+    let resource = matches!(kind, "Resource" | "ContainerResource");
+    if resource && source["name"].as_str().unwrap_or_default().is_empty() {
+        causes.push(Cause::required(format!("{at}.name"), "must specify a resource name"));
+    }
+    let (target, at) = (&source["target"], format!("{at}.target"));
+    let of = target["type"].as_str().unwrap_or_default();
+    if of.is_empty() {
+        causes.push(Cause::required(
+            format!("{at}.type"),
+            "must specify a metric target type",
+        ));
+    }
+    if !matches!(of, "Utilization" | "Value" | "AverageValue") {
+        let why = "must be either Utilization, Value, or AverageValue";
+        causes.push(Cause::invalid(format!("{at}.type"), &of.into(), why));
+    }
+    let utilization = &target["averageUtilization"];
+    if utilization.as_i64().is_some_and(|utilization| utilization < 1) {
+        let at = format!("{at}.averageUtilization");
+        causes.push(Cause::invalid(at, utilization, "must be greater than 0"));
+    }
+    if resource && utilization.is_null() && target["averageValue"].is_null() {
+        let why = "must set either a target raw value or a target utilization";
+        causes.push(Cause::required(format!("{at}.averageUtilization"), why));
     }
 }
 
@@ -137,6 +196,15 @@ pub(super) fn event(served: &Served<'_>, event: &Value, causes: &mut Vec<Cause>)
     if event["eventTime"].is_null() {
         causes.push(Cause::required("eventTime", ""));
     }
+    let series = &event["series"];
+    if series.is_object() {
+        if series["count"].as_i64().unwrap_or_default() < 2 {
+            causes.push(Cause::invalid("series.count", &"".into(), "should be at least 2"));
+        }
+        if series["lastObservedTime"].is_null() {
+            causes.push(Cause::required("series.lastObservedTime", ""));
+        }
+    }
     let kind = text(&event["type"]);
     if kind != "Normal" && kind != "Warning" {
         let why = format!("has invalid value: {kind}");
@@ -184,6 +252,44 @@ pub(super) fn node(object: &Value, causes: &mut Vec<Cause>) {
     }
 }
 
+pub(super) fn node_changed(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
+    let was = old["spec"]["providerID"].as_str().unwrap_or_default();
+    if !was.is_empty() && new["spec"]["providerID"] != was {
+        let why = "node updates may not change providerID except from \"\" to valid";
+        causes.push(Cause::forbidden("spec.providerID", why));
+    }
+}
+
+/// What was said in an Event of the new API stays said.
+pub(super) fn event_changed(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
+    for field in [
+        "involvedObject",
+        "reason",
+        "message",
+        "source",
+        "firstTimestamp",
+        "lastTimestamp",
+        "count",
+        "type",
+        "eventTime",
+        "action",
+        "related",
+        "reportingComponent",
+        "reportingInstance",
+    ] {
+        immutable(field, &old[field], &new[field], causes);
+    }
+}
+
+pub(super) fn service_changed(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
+    let (was, is) = (&old["spec"]["clusterIPs"][0], &new["spec"]["clusterIPs"][0]);
+    let stays = old["spec"]["type"] != "ExternalName" && new["spec"]["type"] != "ExternalName";
+    if stays && was.is_string() && was != is {
+        let why = "may not change once set";
+        causes.push(Cause::invalid("spec.clusterIPs[0]", &new["spec"]["clusterIPs"], why));
+    }
+}
+
 pub(super) fn service(object: &Value, causes: &mut Vec<Cause>) {
     let spec = &object["spec"];
     let kind = &spec["type"];
@@ -203,6 +309,25 @@ pub(super) fn service(object: &Value, causes: &mut Vec<Cause>) {
             let why = "must be between 1 and 65535, inclusive";
             let number = port["port"].as_i64().unwrap_or_default();
             causes.push(Cause::invalid(format!("spec.ports[{index}].port"), &number.into(), why));
+        }
+        let at = format!("spec.ports[{index}]");
+        if !port["targetPort"].is_null() {
+            container::port(&port["targetPort"], &format!("{at}.targetPort"), causes);
+        }
+        if ports.len() > 1 && port["name"].as_str().unwrap_or_default().is_empty() {
+            causes.push(Cause::required(format!("{at}.name"), ""));
+        }
+    }
+    let affinity = &spec["sessionAffinity"];
+    let known = ["ClientIP", "None"];
+    if !affinity.as_str().is_some_and(|affinity| known.contains(&affinity)) {
+        causes.push(Cause::not_supported("spec.sessionAffinity", affinity, &known));
+    }
+    for (index, address) in list(&spec["clusterIPs"]).iter().enumerate() {
+        let text = address.as_str().unwrap_or_default();
+        if text != "None" && text.parse::<std::net::IpAddr>().is_err() {
+            let at = format!("spec.clusterIPs[{index}]");
+            causes.push(Cause::invalid(at, address, pod::ADDRESS));
         }
     }
 }
@@ -226,27 +351,52 @@ pub(super) fn data(object: &Value, causes: &mut Vec<Cause>) {
             for why in names::config_key(key) {
                 causes.push(Cause::invalid(format!("{field}[{key}]"), &key.as_str().into(), &why));
             }
+            if field == "data" && !object["binaryData"][key].is_null() {
+                let why = "duplicate of key present in binaryData";
+                causes.push(Cause::invalid(format!("data[{key}]"), &key.as_str().into(), why));
+            }
+        }
+    }
+    let size = |value: &Value| value.as_str().map_or(0, str::len);
+    let secret = object["kind"] == "Secret";
+    let bytes: usize = ["data", "binaryData"]
+        .iter()
+        .flat_map(|field| object[*field].as_object().into_iter().flatten())
+        .map(|(_, value)| {
+            if secret || object["data"].is_null() {
+                size(value) / 4 * 3
+            } else {
+                size(value)
+            }
+        })
+        .sum();
+    if bytes > LARGEST {
+        let at = if secret { "data" } else { "[]" };
+        causes.push(Cause::too_long(at, LARGEST));
+    }
+    if secret && object["type"] == "kubernetes.io/tls" {
+        for key in ["tls.crt", "tls.key"] {
+            if object["data"][key].is_null() {
+                causes.push(Cause::required(format!("data[{key}]"), ""));
+            }
         }
     }
 }
 
-pub(super) fn role(object: &Value, causes: &mut Vec<Cause>) {
-    for (index, rule) in object["rules"].as_array().into_iter().flatten().enumerate() {
-        let empty = |field: &str| rule[field].as_array().is_none_or(Vec::is_empty);
-        if empty("verbs") {
-            let why = "verbs must contain at least one value";
-            causes.push(Cause::required(format!("rules[{index}].verbs"), why));
-        }
-        if !empty("nonResourceURLs") {
-            continue;
-        }
-        if empty("apiGroups") {
-            let why = "resource rules must supply at least one api group";
-            causes.push(Cause::required(format!("rules[{index}].apiGroups"), why));
-        }
-        if empty("resources") {
-            let why = "resource rules must supply at least one resource";
-            causes.push(Cause::required(format!("rules[{index}].resources"), why));
+/// Bytes of all data together.
+const LARGEST: usize = 1024 * 1024;
+
+pub(super) fn data_changed(resource: ResourceId, old: &Value, new: &Value, causes: &mut Vec<Cause>) {
+    if resource == SECRETS {
+        immutable("type", &old["type"], &new["type"], causes);
+    }
+    if old["immutable"] != true {
+        return;
+    }
+    for field in ["immutable", "data", "binaryData"] {
+        if old[field] != new[field] {
+            let why = "field is immutable when `immutable` is set";
+            causes.push(Cause::forbidden(field, why));
         }
     }
 }

@@ -2,19 +2,23 @@
 
 use serde_json::Value;
 
-use super::{immutable, is_zero, metadata, not_negative, number_or_percent, pod};
+use super::{immutable, is_zero, list, metadata, not_negative, number_or_percent, pod, schedule, scheduling};
 use crate::simulation::kubernetes::{
     refusal::Cause,
-    resources::{REPLICATION_CONTROLLERS, ResourceId},
+    resources::{DAEMON_SETS, REPLICATION_CONTROLLERS, ResourceId, STATEFUL_SETS},
     selectors::Labels,
 };
 
-fn template(spec: &Value, selector: &Labels, causes: &mut Vec<Cause>) {
+fn template(spec: &Value, selector: &Labels, kind: &str, causes: &mut Vec<Cause>) {
     let template = &spec["template"];
     let labels = &template["metadata"]["labels"];
     if !selector.is_empty() && !selector.matches_value(labels) {
         let why = "`selector` does not match template `labels`";
         causes.push(Cause::invalid("spec.template.metadata.labels", labels, why));
+    }
+    if !template["spec"]["activeDeadlineSeconds"].is_null() {
+        let why = format!("activeDeadlineSeconds in {kind} is not Supported");
+        causes.push(Cause::forbidden("spec.template.spec.activeDeadlineSeconds", &why));
     }
     metadata::labels(labels, "spec.template.labels", causes);
     pod::spec(&template["spec"], "spec.template.spec", causes);
@@ -28,46 +32,23 @@ fn template(spec: &Value, selector: &Labels, causes: &mut Vec<Cause>) {
     }
 }
 
-fn selector(spec: &Value, causes: &mut Vec<Cause>) -> Labels {
+fn selector(spec: &Value, of: &str, causes: &mut Vec<Cause>) -> Labels {
     let selector = &spec["selector"];
     if selector.is_null() {
         causes.push(Cause::required("spec.selector", ""));
     } else if Labels::from_object(selector).is_empty() {
-        let why = "empty selector is invalid for deployment";
-        causes.push(Cause::invalid("spec.selector", selector, why));
+        let why = format!("empty selector is invalid for {of}");
+        causes.push(Cause::invalid("spec.selector", selector, &why));
     }
-    for (index, expression) in selector["matchExpressions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        let at = format!("spec.selector.matchExpressions[{index}]");
-        let none = expression["values"].as_array().is_none_or(Vec::is_empty);
-        match expression["operator"].as_str().unwrap_or_default() {
-            "In" | "NotIn" if none => {
-                let why = "must be specified when `operator` is 'In' or 'NotIn'";
-                causes.push(Cause::required(format!("{at}.values"), why));
-            }
-            "Exists" | "DoesNotExist" if !none => {
-                let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                causes.push(Cause::forbidden(format!("{at}.values"), why));
-            }
-            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            _ => {
-                let why = "not a valid selector operator";
-                causes.push(Cause::invalid(format!("{at}.operator"), &expression["operator"], why));
-            }
-        }
-    }
+    scheduling::selector(selector, "spec.selector", causes);
     Labels::from_object(selector)
 }
 
 pub(super) fn deployment(object: &Value, causes: &mut Vec<Cause>) {
     let spec = &object["spec"];
     not_negative("spec.replicas", &spec["replicas"], causes);
-    let selector = selector(spec, causes);
-    template(spec, &selector, causes);
+    let selector = selector(spec, "deployment", causes);
+    template(spec, &selector, "ReplicaSet", causes);
     let strategy = &spec["strategy"];
     match strategy["type"].as_str() {
         Some("Recreate") if !strategy["rollingUpdate"].is_null() => {
@@ -118,10 +99,79 @@ pub(super) fn replicated(resource: ResourceId, object: &Value, causes: &mut Vec<
     let selector = if resource == REPLICATION_CONTROLLERS {
         Labels::from_map(&spec["selector"])
     } else {
-        selector(spec, causes)
+        let of = match resource {
+            STATEFUL_SETS => "statefulset",
+            DAEMON_SETS => "daemonset",
+            _ => "deployment",
+        };
+        selector(spec, of, causes)
     };
-    template(spec, &selector, causes);
+    let kind = match resource {
+        STATEFUL_SETS => "StatefulSet",
+        DAEMON_SETS => "DaemonSet",
+        _ => "ReplicaSet",
+    };
+    template(spec, &selector, kind, causes);
     not_negative("spec.minReadySeconds", &spec["minReadySeconds"], causes);
+    match resource {
+        STATEFUL_SETS => stateful_set(spec, causes),
+        DAEMON_SETS => daemon_set(spec, causes),
+        _ => {}
+    }
+}
+
+fn stateful_set(spec: &Value, causes: &mut Vec<Cause>) {
+    let policy = &spec["podManagementPolicy"];
+    if policy != "OrderedReady" && policy != "Parallel" {
+        let why = "must be 'OrderedReady' or 'Parallel'";
+        causes.push(Cause::invalid("spec.podManagementPolicy", policy, why));
+    }
+    let strategy = &spec["updateStrategy"];
+    let rolling = &strategy["rollingUpdate"];
+    let at = "spec.updateStrategy.rollingUpdate";
+    match strategy["type"].as_str().unwrap_or_default() {
+        "OnDelete" if !rolling.is_null() => {
+            let why = "only allowed for updateStrategy 'RollingUpdate'";
+            causes.push(Cause::invalid(at, rolling, why));
+        }
+        "OnDelete" => {}
+        "RollingUpdate" => not_negative(&format!("{at}.partition"), &rolling["partition"], causes),
+        _ => {
+            let why = "must be 'RollingUpdate' or 'OnDelete'";
+            causes.push(Cause::invalid("spec.updateStrategy", strategy, why));
+        }
+    }
+    not_negative("spec.revisionHistoryLimit", &spec["revisionHistoryLimit"], causes);
+}
+
+fn daemon_set(spec: &Value, causes: &mut Vec<Cause>) {
+    let strategy = &spec["updateStrategy"];
+    let rolling = &strategy["rollingUpdate"];
+    let at = "spec.updateStrategy.rollingUpdate";
+    match strategy["type"].as_str().unwrap_or_default() {
+        "OnDelete" => {}
+        "RollingUpdate" => {
+            for name in ["maxUnavailable", "maxSurge"] {
+                number_or_percent(&format!("{at}.{name}"), &rolling[name], causes);
+            }
+            match (is_zero(&rolling["maxUnavailable"]), is_zero(&rolling["maxSurge"])) {
+                (false, false) => {
+                    let why = "may not be set when maxUnavailable is non-zero";
+                    causes.push(Cause::invalid(format!("{at}.maxSurge"), &rolling["maxSurge"], why));
+                }
+                (true, true) => {
+                    let why = "cannot be 0 when maxSurge is 0";
+                    causes.push(Cause::required(format!("{at}.maxUnavailable"), why));
+                }
+                _ => {}
+            }
+        }
+        _ => {
+            let known = ["RollingUpdate", "OnDelete"];
+            causes.push(Cause::not_supported("spec.updateStrategy", strategy, &known));
+        }
+    }
+    not_negative("spec.revisionHistoryLimit", &spec["revisionHistoryLimit"], causes);
 }
 
 pub(super) fn stateful_set_changed(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
@@ -162,6 +212,39 @@ pub(super) fn job(spec: &Value, at: &str, new: bool, causes: &mut Vec<Cause>) {
     ] {
         not_negative(&format!("{at}.{name}"), &spec[name], causes);
     }
+    for (field, known) in [
+        ("completionMode", &["NonIndexed", "Indexed"][..]),
+        ("podReplacementPolicy", &["Failed", "TerminatingOrFailed"]),
+    ] {
+        let value = &spec[field];
+        if !value.is_null() && !value.as_str().is_some_and(|value| known.contains(&value)) {
+            causes.push(Cause::not_supported(format!("{at}.{field}"), value, known));
+        }
+    }
+    if spec["completionMode"] == "Indexed" && spec["completions"].is_null() {
+        let why = "when completion mode is Indexed";
+        causes.push(Cause::required(format!("{at}.completions"), why));
+    }
+    if !spec["backoffLimitPerIndex"].is_null() && spec["completionMode"] != "Indexed" {
+        let field = format!("{at}.backoffLimitPerIndex");
+        let why = "requires indexed completion mode";
+        causes.push(Cause::invalid(field, &spec["backoffLimitPerIndex"], why));
+    }
+    if let Some(manager) = spec["managedBy"].as_str()
+        && !manager.contains('/')
+    {
+        let why = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        causes.push(Cause::invalid(format!("{at}.managedBy"), &spec["managedBy"], why));
+    }
+    for (index, rule) in list(&spec["podFailurePolicy"]["rules"]).iter().enumerate() {
+        if rule["onExitCodes"].is_null() && list(&rule["onPodConditions"]).is_empty() {
+            causes.push(Cause {
+                reason: "FieldValueInvalid",
+                message: "Invalid value: specifying one of OnExitCodes and OnPodConditions is required".to_owned(),
+                field: format!("{at}.podFailurePolicy.rules[{index}]"),
+            });
+        }
+    }
     if spec["manualSelector"] == true && spec["selector"].is_null() {
         causes.push(Cause::required(format!("{at}.selector"), ""));
     }
@@ -177,10 +260,49 @@ pub(super) fn job(spec: &Value, at: &str, new: bool, causes: &mut Vec<Cause>) {
     }
 }
 
+/// What cannot be true of a Job that is complete.
+pub(super) fn job_status(object: &Value, causes: &mut Vec<Cause>) {
+    let status = &object["status"];
+    let is = |kind: &str| {
+        list(&status["conditions"])
+            .iter()
+            .any(|condition| condition["type"] == kind && condition["status"] == "True")
+    };
+    if is("Complete") {
+        if status["completionTime"].is_null() {
+            let why = "completionTime is required for Complete jobs";
+            causes.push(Cause::required("status.completionTime", why));
+        }
+        if !is("SuccessCriteriaMet") {
+            causes.push(Cause {
+                reason: "FieldValueInvalid",
+                message:
+                    "Invalid value: cannot set Complete=True condition without the SuccessCriteriaMet=true condition"
+                        .to_owned(),
+                field: "status.conditions".to_owned(),
+            });
+        }
+    }
+    if is("Failed") && !is("FailureTarget") {
+        causes.push(Cause {
+            reason: "FieldValueInvalid",
+            message: "Invalid value: cannot set Failed=True condition without the FailureTarget=true condition"
+                .to_owned(),
+            field: "status.conditions".to_owned(),
+        });
+    }
+    let active = &status["active"];
+    if (is("Complete") || is("Failed")) && active.as_i64().is_some_and(|active| active > 0) {
+        let why = "active>0 is invalid for finished job";
+        causes.push(Cause::invalid("status.active", active, why));
+    }
+}
+
 pub(super) fn job_changed(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
     let (before, after) = (&old["spec"], &new["spec"]);
     immutable("spec.selector", &before["selector"], &after["selector"], causes);
     immutable("spec.template", &before["template"], &after["template"], causes);
+    immutable("spec.managedBy", &before["managedBy"], &after["managedBy"], causes);
     immutable(
         "spec.completionMode",
         &before["completionMode"],
@@ -202,12 +324,24 @@ pub(super) fn cron_job(object: &Value, causes: &mut Vec<Cause>) {
     let schedule = spec["schedule"].as_str().unwrap_or_default();
     if schedule.is_empty() {
         causes.push(Cause::required("spec.schedule", ""));
-    } else if !schedule.starts_with('@') {
-        let found = schedule.split_whitespace().count();
-        if found != 5 {
-            let why = format!("expected exactly 5 fields, found {found}: [{schedule}]");
-            causes.push(Cause::invalid("spec.schedule", &spec["schedule"], &why));
-        }
+    } else if schedule.contains("TZ") {
+        let why = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead";
+        causes.push(Cause::invalid("spec.schedule", &spec["schedule"], why));
+    } else if let Err(why) = schedule::judge(schedule) {
+        causes.push(Cause::invalid("spec.schedule", &spec["schedule"], &why));
+    }
+    if let Some(zone) = spec["timeZone"].as_str()
+        && jiff::tz::TimeZone::get(zone).is_err()
+    {
+        let why = format!("unknown time zone {zone}");
+        causes.push(Cause::invalid("spec.timeZone", &spec["timeZone"], &why));
+    }
+    for name in [
+        "startingDeadlineSeconds",
+        "successfulJobsHistoryLimit",
+        "failedJobsHistoryLimit",
+    ] {
+        not_negative(&format!("spec.{name}"), &spec[name], causes);
     }
     let policy = &spec["concurrencyPolicy"];
     if !matches!(policy.as_str(), Some("Allow" | "Forbid" | "Replace")) {

@@ -8,6 +8,7 @@ use crate::simulation::kubernetes::{
     refusal::Refusal,
     reply::Reply,
     request::WriteOptions,
+    resources::NAMESPACES,
     strategy::{self, Part},
     validation,
     world::{World, Write},
@@ -16,9 +17,13 @@ use crate::simulation::kubernetes::{
 /// Creates the object in the body.
 pub fn create(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let options = WriteOptions::read(ask.call, "CreateOptions", false)?;
-    let (value, warnings) = ask.served.read(ask.call, options.validation)?;
-    let created = place(world, ask, value, &options)?;
-    let mut reply = outgoing::reply(world, &ask.served, ask.form, ask.include(), 201, created);
+    let (value, mut warnings) = ask.served.read(ask.call, options.validation)?;
+    warnings.extend(validation::warnings(&ask.served, &value));
+    // Who is refused is warned too.
+    let mut reply = match place(world, ask, value, &options) {
+        Ok(created) => outgoing::reply(world, &ask.served, ask.form, ask.include(), 201, created),
+        Err(refusal) => refusal.into(),
+    };
     reply.warnings = warnings;
     Ok(reply)
 }
@@ -59,16 +64,23 @@ fn placed(
     let resource = ask.served.resource;
     let id = resource.id;
     let mut object = value;
-    let versioned = object["metadata"]["resourceVersion"]
-        .as_str()
-        .is_some_and(|version| !matches!(version, "" | "0"));
+    // An apply that finds nothing forgets which version it meant.
+    let versioned = manager.is_some()
+        && object["metadata"]["resourceVersion"]
+            .as_str()
+            .and_then(|version| version.parse::<u64>().ok())
+            .is_some_and(|version| version > 0);
     judge_namespace(ask, &mut object)?;
     let mut object = ask.served.stored(object);
     admission::judge_namespace(world, ask, &object)?;
     defaults::fill(id, &mut object);
+    world.name(id, &mut object);
+    if id == NAMESPACES {
+        strategy::label_namespace(&mut object);
+    }
     // What admission adds, nobody owns.
     if let Some(manager) = manager {
-        strategy::own_created(world, id, &mut object, manager);
+        strategy::own_created(world, id, &mut object, manager, Some(&ask.served));
     }
     strategy::prepare_create(world, id, &mut object);
     admission::admit(world, ask, &mut object)?;
@@ -87,11 +99,15 @@ fn placed(
     let write = Write {
         part: Part::Main,
         manager: None,
+        served: None,
         dry_run: options.dry_run,
     };
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     world.insert(id, object, write).map_err(|refusal| match refusal.reason {
-        "AlreadyExists" => Refusal::already_exists(ask.details(), &name),
+        "AlreadyExists" => Refusal {
+            message: refusal.message,
+            ..Refusal::already_exists(ask.details(), &name)
+        },
         _ => refusal,
     })
 }

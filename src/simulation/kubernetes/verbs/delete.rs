@@ -9,8 +9,8 @@ use crate::simulation::kubernetes::{
     reply::Reply,
     request::dry_run,
     resources::{
-        JOBS, NAMESPACES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, RESOURCE_QUOTAS, ResourceId,
-        SERVICE_ACCOUNTS, SERVICES, STORAGE_CLASSES,
+        CUSTOM_RESOURCE_DEFINITIONS, JOBS, NAMESPACES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS,
+        RESOURCE_QUOTAS, ResourceId, SERVICE_ACCOUNTS, SERVICES, STORAGE_CLASSES,
     },
     schema,
     world::{DeleteOptions, Key, Propagation, World},
@@ -35,7 +35,13 @@ pub fn delete(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
             "this namespace may not be deleted",
         ));
     }
-    let deleted = world.delete(&key, &options)?;
+    let mut deleted = world.delete(&key, &options)?;
+    if id == CUSTOM_RESOURCE_DEFINITIONS && deleted.gone {
+        // The real one holds it until the objects are gone, which is at once here.
+        let metadata = &mut deleted.object["metadata"];
+        metadata["deletionTimestamp"] = world.stamp().into();
+        metadata["finalizers"] = json!(["customresourcecleanup.apiextensions.k8s.io"]);
+    }
     let mut warnings = Vec::new();
     if id == JOBS && options.propagation.is_none() {
         warnings.push(ORPHANS.to_owned());
@@ -60,6 +66,7 @@ fn returned(resource: ResourceId) -> bool {
     matches!(
         resource,
         PODS | SERVICES
+            | CUSTOM_RESOURCE_DEFINITIONS
             | SERVICE_ACCOUNTS
             | PERSISTENT_VOLUMES
             | PERSISTENT_VOLUME_CLAIMS
@@ -74,8 +81,22 @@ pub fn delete_collection(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refu
     let options = read(ask)?;
     let selection = Selection::read(ask)?;
     let id = ask.served.resource.id;
-    let meant = selection.find(world, id, ask.about.namespace.as_deref());
-    let items: Vec<Value> = meant.iter().map(|object| ask.served.serve(object.value())).collect();
+    let mut meant = selection.find(world, id, ask.about.namespace.as_deref());
+    // Of a part only that part is deleted.
+    let limit = ask.call.query.number("limit")?.filter(|limit| *limit > 0);
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    let left = limit.map_or(0, |limit| meant.len().saturating_sub(limit));
+    meant.truncate(meant.len() - left);
+    let items: Vec<Value> = meant
+        .iter()
+        .map(|object| {
+            let mut item = ask.served.serve(object.value());
+            if ask.served.resource.custom.is_none() {
+                outgoing::untype(&mut item);
+            }
+            item
+        })
+        .collect();
     for object in &meant {
         match world.delete(object.key(), &options) {
             Ok(_) => {}
@@ -83,10 +104,15 @@ pub fn delete_collection(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refu
             Err(refusal) => return Err(refusal),
         }
     }
+    let metadata = outgoing::ListMetadata {
+        revision: world.revision().to_string(),
+        next: None,
+        remaining: (left > 0).then_some(left),
+    };
     let list = json!({
         "kind": ask.served.resource.list_kind,
         "apiVersion": ask.served.api_version(),
-        "metadata": {"resourceVersion": world.revision().to_string()},
+        "metadata": metadata.value(&ask.served),
         "items": items,
     });
     Ok(Reply::json(200, &list))
@@ -109,7 +135,7 @@ fn read(ask: &Ask<'_>) -> Result<DeleteOptions, Refusal> {
         if query.get("orphanDependents").is_some() {
             value["orphanDependents"] = query.flag("orphanDependents").into();
         }
-        let dry: Vec<&str> = query.all("dryRun").filter(|value| !value.is_empty()).collect();
+        let dry: Vec<&str> = query.all("dryRun").collect();
         if !dry.is_empty() {
             value["dryRun"] = json!(dry);
         }

@@ -12,7 +12,11 @@ use crate::simulation::kubernetes::{
 /// Answers with one object.
 pub fn get(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let current = ask.current(world);
-    super::list::judge_version(current, ask.call.query.text("resourceVersion"))?;
+    if ask.call.query.get("export").is_some() {
+        let words = "the export parameter, deprecated since v1.14, is no longer supported";
+        return Err(Refusal::bad_request(words));
+    }
+    super::list::judge_one_version(current, ask.call.query.text("resourceVersion"))?;
     let id = ask.served.resource.id;
     let found = match id {
         NODE_METRICS | POD_METRICS => measured::find(world, id, ask.namespace(), ask.name()),

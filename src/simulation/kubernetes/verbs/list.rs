@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Ask;
 use crate::simulation::kubernetes::{
+    accept::Form,
     measured,
     outgoing::{self, ListMetadata},
     refusal::{Cause, Refusal},
@@ -132,6 +133,42 @@ pub fn judge_version(current: u64, version: Option<&str>) -> Result<Option<u64>,
     Ok(Some(number))
 }
 
+/// The same for what is not a list: a version that is none is no mistake of the client's.
+pub fn judge_one_version(current: u64, version: Option<&str>) -> Result<Option<u64>, Refusal> {
+    judge_version(current, version).map_err(|refusal| {
+        match refusal.message.strip_prefix("invalid resource version: ") {
+            Some(words) => Refusal::new(500, "", words),
+            None => refusal,
+        }
+    })
+}
+
+/// Refuses a list as the metadata of one object.
+fn judge_form(ask: &Ask<'_>) -> Result<(), Refusal> {
+    let accept = ask.call.headers.get_all(http::header::ACCEPT).iter();
+    let many = accept
+        .filter_map(|value| value.to_str().ok())
+        .any(|accept| accept.contains("PartialObjectMetadataList"));
+    if ask.form != Form::Metadata || many {
+        return Ok(());
+    }
+    let resource = ask.served.resource;
+    let kind = if resource.custom.is_some() {
+        "unstructured.UnstructuredList".to_owned()
+    } else {
+        let package = match resource.group.split('.').next().unwrap_or_default() {
+            "" => "core",
+            package => package,
+        };
+        format!("{package}.{}", resource.list_kind)
+    };
+    Err(Refusal::new(
+        406,
+        "NotAcceptable",
+        format!("you requested PartialObjectMetadata, but the requested object is a list (*{kind})"),
+    ))
+}
+
 /// 410, as a list says it.
 pub fn expired() -> Refusal {
     Refusal::new(
@@ -147,7 +184,9 @@ pub fn expired() -> Refusal {
 /// Answers with the objects that are meant.
 pub fn list(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let query = &ask.call.query;
+    judge_form(ask)?;
     judge_options(ask)?;
+    query.number("timeoutSeconds")?;
     let selection = Selection::read(ask)?;
     let resource = ask.served.resource.id;
     let current = ask.current(world);

@@ -75,10 +75,7 @@ fn decoded(ask: &Ask<'_>, patched: Value, kind: &str, options: &WriteOptions) ->
         .served
         .decode(patched)
         .map_err(|why| match why.rsplit_once(" of type ") {
-            // What is not decoded from text but converted has its own words for it.
-            Some((_, wanted)) if kind == STRATEGIC && wanted.starts_with("int") => {
-                refuse(&format!("unrecognized type: {wanted}"))
-            }
+            Some((found, wanted)) if kind == STRATEGIC => refuse(&converted(found, wanted).unwrap_or(why.clone())),
             _ => refuse(&why),
         })?;
     match options.validation {
@@ -90,9 +87,36 @@ fn decoded(ask: &Ask<'_>, patched: Value, kind: &str, options: &WriteOptions) ->
     }
 }
 
+/// What is not decoded from text but converted has its own words for it.
+fn converted(found: &str, wanted: &str) -> Option<String> {
+    let found = match found.strip_prefix("json: cannot unmarshal ")?.split(' ').next()? {
+        "number" => "int64",
+        "array" => "slice",
+        "object" => "map",
+        other => other,
+    };
+    Some(if wanted.starts_with("map[") {
+        format!("cannot restore map from {found}")
+    } else if wanted.starts_with("[]") {
+        format!("cannot restore slice from {found}")
+    } else if wanted == "string" && found == "int64" {
+        format!("cannot convert {found} to {wanted}")
+    } else if wanted == "string" || wanted.starts_with("int") || wanted == "bool" {
+        format!("unrecognized type: {wanted}")
+    } else {
+        return None;
+    })
+}
+
 fn judge_identity(ask: &Ask<'_>, value: &Value) -> Result<(), Refusal> {
     update::judge_namespace(ask, value)?;
     let named = value["metadata"]["name"].as_str().unwrap_or_default();
+    if named.is_empty() {
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            ask.name()
+        )));
+    }
     if named != ask.name() {
         return Err(Refusal::bad_request(format!(
             "the name of the object ({named}) does not match the name on the URL ({})",
@@ -130,6 +154,9 @@ pub fn patched(kind: &str, current: &Value, body: &[u8], types: Option<&Type>) -
         }
         MERGE => {
             let document = document.map_err(|error| Refusal::bad_request(format!("error decoding patch: {error}")))?;
+            if document.is_null() {
+                return Err(Refusal::bad_request("Invalid JSON Patch"));
+            }
             if !document.is_object() {
                 let kind = documents::kind(&document);
                 return Err(Refusal::bad_request(format!(
@@ -141,7 +168,10 @@ pub fn patched(kind: &str, current: &Value, body: &[u8], types: Option<&Type>) -
             Ok(patched)
         }
         _ => {
-            let document = document.map_err(Refusal::bad_request)?;
+            let mut document = document.map_err(Refusal::bad_request)?;
+            if document.is_null() {
+                document = json!({});
+            }
             if !document.is_object() {
                 let kind = documents::kind(&document);
                 return Err(Refusal::bad_request(format!(
@@ -172,16 +202,18 @@ fn apply(
     let kind = config["kind"].as_str().unwrap_or_default().to_owned();
     if given != api_version || kind != ask.served.resource.kind {
         return Err(Refusal::bad_request(format!(
-            "invalid object type: {given}, Kind={kind}"
+            "invalid object type: {}, Kind={kind}",
+            slashed(&given)
         )));
     }
     if !config["metadata"]["managedFields"].is_null() {
         return Err(Refusal::bad_request("metadata.managedFields must be nil"));
     }
     let named = format!(
-        "{}/{}; {api_version}, Kind={kind}",
+        "{}/{}; {}, Kind={kind}",
         config["metadata"]["namespace"].as_str().unwrap_or_default(),
-        config["metadata"]["name"].as_str().unwrap_or_default()
+        config["metadata"]["name"].as_str().unwrap_or_default(),
+        slashed(&api_version)
     );
     let decoded = ask.served.decode(config).map_err(|why| {
         let words = typed(&why).unwrap_or(why);
@@ -192,7 +224,7 @@ fn apply(
         )
     })?;
     // What the types do not know cannot be owned: an apply with it fails whatever the validation.
-    if ask.served.resource.custom.is_none() && !decoded.strict.is_empty() {
+    if !decoded.strict.is_empty() {
         let unknown: Vec<String> = decoded
             .strict
             .iter()
@@ -227,7 +259,14 @@ fn apply(
     );
     let id = ask.served.resource.id;
     let now = world.stamp();
-    let mut merged = ownership::apply(
+    if let Some(words) = ownership::twice(&config, ask.served.view()) {
+        return Err(Refusal::new(
+            500,
+            "",
+            format!("failed to create typed patch object ({named}): {words}"),
+        ));
+    }
+    let merged = ownership::apply(
         &current,
         &config,
         ask.served.view(),
@@ -243,9 +282,6 @@ fn apply(
         },
     )
     .map_err(|ApplyError::Conflicts(conflicts)| conflicted(&conflicts))?;
-    if !there && merged["metadata"]["name"].is_null() {
-        merged["metadata"]["name"] = ask.name().into();
-    }
     judge_identity(ask, &merged)?;
     if there {
         let stored = update::put(world, ask, merged, part, options, false)?;
@@ -274,6 +310,15 @@ fn apply(
         201,
         created,
     ))
+}
+
+/// A version as Go writes it, with its group however empty.
+fn slashed(api_version: &str) -> String {
+    if api_version.contains('/') {
+        api_version.to_owned()
+    } else {
+        format!("/{api_version}")
+    }
 }
 
 /// A mismatch in the words of typed values, where they are known.

@@ -133,17 +133,6 @@ pub fn put(
             }
         }
     }
-    if part == Part::Whole {
-        // Only the finalizers of the namespace's own are meant.
-        let wanted = new["spec"]["finalizers"].clone();
-        new = old.clone();
-        let wanted = if wanted.as_array().is_none_or(Vec::is_empty) {
-            json!(null)
-        } else {
-            wanted
-        };
-        strategy::set_or_remove(&mut new["spec"], "finalizers", &wanted);
-    }
     defaults::fill(resource.id, &mut new);
     let given = new["metadata"].clone();
     strategy::prepare_update(world, resource.id, &old, &mut new, part);
@@ -155,6 +144,7 @@ pub fn put(
     let write = Write {
         part,
         manager: own.then_some(&*options.manager),
+        served: Some(ask.served),
         dry_run: options.dry_run,
     };
     Ok(world.replace(&key, old, new, write)?.0)

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     Ask,
-    list::{Selection, judge_version},
+    list::{Selection, judge_one_version},
 };
 use crate::simulation::kubernetes::{
     accept::Form,
@@ -37,6 +37,8 @@ struct Watching {
     version: String,
     form: Form,
     include: String,
+    /// Whether the columns of a table were sent.
+    headed: bool,
     namespace: Option<String>,
     selection: Selection,
     /// What was sent last.
@@ -69,7 +71,7 @@ pub fn watch(simulation: &Simulation, world: &World, ask: &Ask<'_>) -> Result<Re
     judge_options(ask)?;
     let selection = Selection::read(ask)?;
     let initial = query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents"));
-    let given = judge_version(world.revision(), query.text("resourceVersion"))?;
+    let given = judge_one_version(world.revision(), query.text("resourceVersion"))?;
     let bookmarks = query.flag("allowWatchBookmarks");
     let lasting = query
         .number("timeoutSeconds")?
@@ -87,6 +89,7 @@ pub fn watch(simulation: &Simulation, world: &World, ask: &Ask<'_>) -> Result<Re
         version: ask.about.version.clone(),
         form: ask.form,
         include: ask.include().to_owned(),
+        headed: false,
         namespace: ask.about.namespace.clone(),
         selection,
         revision: given.unwrap_or_default(),
@@ -156,11 +159,22 @@ impl Watching {
         let object = match self.form {
             Form::Whole => outgoing::stored_bytes(&self.served(), object),
             form => {
-                let value = outgoing::object(world, &self.served(), form, &self.include, object.value());
+                let mut value = outgoing::object(world, &self.served(), form, &self.include, object.value());
+                self.head(&mut value);
                 serde_json::to_vec(&value).expect("a JSON value can be written").into()
             }
         };
         self.waiting.push_back(line(kind, &object));
+    }
+
+    /// Only the first table of a watch says what its columns are.
+    fn head(&mut self, value: &mut Value) {
+        if self.form == Form::Table {
+            if self.headed {
+                value["columnDefinitions"] = Value::Null;
+            }
+            self.headed = true;
+        }
     }
 
     fn push_bookmark(&mut self, ends_beginning: bool) {
@@ -168,11 +182,11 @@ impl Watching {
         if ends_beginning {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let object = json!({
-            "kind": self.resource.kind,
-            "apiVersion": self.served().api_version(),
-            "metadata": metadata,
-        });
+        let (kind, api_version) = match self.form {
+            Form::Metadata => ("PartialObjectMetadata".to_owned(), "meta.k8s.io/v1".to_owned()),
+            _ => (self.resource.kind.clone(), self.served().api_version()),
+        };
+        let object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
         self.waiting.push_back(line("BOOKMARK", object.to_string().as_bytes()));
     }
 
@@ -221,7 +235,8 @@ impl Watching {
                 (Some("DELETED"), Some(before)) if event.kind == ChangeKind::Modified => {
                     let mut last = before.value();
                     last["metadata"]["resourceVersion"] = event.revision.to_string().into();
-                    let last = outgoing::object(&world, &self.served(), self.form, &self.include, last);
+                    let mut last = outgoing::object(&world, &self.served(), self.form, &self.include, last);
+                    self.head(&mut last);
                     self.waiting.push_back(line("DELETED", last.to_string().as_bytes()));
                 }
                 (Some(kind), _) => self.push(&world, kind, &event.object),
@@ -317,10 +332,10 @@ fn judge_options(ask: &Ask<'_>) -> Result<(), Refusal> {
         if matching != "NotOlderThan" {
             causes.push(Cause::not_supported(field, &Value::from(matching), &["NotOlderThan"]));
         }
-        if query.text("continue").is_some() {
-            let why = "resourceVersionMatch is forbidden when continue is provided";
-            causes.push(Cause::forbidden(field, why));
-        }
+    }
+    if query.text("continue").is_some() {
+        let why = "resourceVersionMatch is forbidden when continue is provided";
+        causes.push(Cause::forbidden(field, why));
     }
     if causes.is_empty() {
         return Ok(());

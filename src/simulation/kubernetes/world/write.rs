@@ -7,18 +7,21 @@ use serde_json::{Value, json};
 use super::{Chance, Key, Object, World};
 use crate::simulation::kubernetes::{
     admission, defaults, definitions,
+    incoming::Served,
     refusal::Refusal,
     resources::{CONFIGMAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, ResourceId, SERVICE_ACCOUNTS},
     strategy::{self, Part},
 };
 
 /// How something is written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Write<'a> {
     /// Which part of the object is meant.
     pub part: Part,
     /// Who owns the fields; absent: nobody is written down.
     pub manager: Option<&'a str>,
+    /// In which version it was said, when it is not the stored one.
+    pub served: Option<Served<'a>>,
     /// Only say what would happen.
     pub dry_run: bool,
 }
@@ -34,6 +37,7 @@ impl World {
         let write = Write {
             part: Part::Main,
             manager: Some(manager),
+            served: None,
             dry_run: false,
         };
         let mut object = object;
@@ -93,6 +97,7 @@ impl World {
         let write = Write {
             part,
             manager: Some(manager),
+            served: None,
             dry_run: false,
         };
         self.replace(key, old, new, write)?;
@@ -120,26 +125,21 @@ impl World {
 
     fn insert_named(&mut self, resource: ResourceId, object: &mut Value, write: Write<'_>) -> Result<(), Refusal> {
         let namespace = text(&object["metadata"]["namespace"]);
-        let mut name = text(&object["metadata"]["name"]);
-        if name.is_empty() {
-            let base = text(&object["metadata"]["generateName"]);
-            for _ in 0..TRIES {
-                name = generated(&base, &mut self.chance);
-                if self.find(resource, &namespace, &name).is_none() {
-                    break;
-                }
+        self.name(resource, object);
+        let name = text(&object["metadata"]["name"]);
+        if let Some(other) = self.find(resource, &namespace, &name) {
+            let mut refusal = Refusal::already_exists(self.about(resource).borrow(), &name);
+            if other.deleting() {
+                refusal.message.insert_str(0, "object is being deleted: ");
             }
-            object["metadata"]["name"] = name.clone().into();
-        }
-        if self.find(resource, &namespace, &name).is_some() {
-            return Err(Refusal::already_exists(self.about(resource).borrow(), &name));
+            return Err(refusal);
         }
         let metadata = &mut object["metadata"];
         metadata["uid"] = self.chance.uid().into();
         metadata["creationTimestamp"] = super::stamp(self.now).into();
         strategy::finish_create(resource, object);
         if let Some(manager) = write.manager {
-            strategy::own_created(self, resource, object, manager);
+            strategy::own_created(self, resource, object, manager, write.served.as_ref());
         }
         if write.dry_run {
             return Ok(());
@@ -167,17 +167,37 @@ impl World {
         if new == old {
             return Ok((old, false));
         }
-        if let Some(manager) = write.manager {
-            strategy::own_changed(self, key.resource, &old, &mut new, manager, write.part);
+        strategy::own_changed(self, key.resource, &old, &mut new, &write);
+        if new == old {
+            return Ok((old, false));
         }
         let last = strategy::ends(&old, &new);
         if write.dry_run {
             return Ok((new, last));
         }
         if last {
-            return Ok((self.end(key, new, false).object, true));
+            // Those who watch see it as it was; whoever ended it, as it would have been.
+            self.end(key, old, false);
+            return Ok((new, true));
         }
         Ok((self.store(key.clone(), new).value(), false))
+    }
+
+    /// Makes a name of `generateName` for an object that has none.
+    pub(in super::super) fn name(&mut self, resource: ResourceId, object: &mut Value) {
+        let metadata = &object["metadata"];
+        let (namespace, base) = (text(&metadata["namespace"]), text(&metadata["generateName"]));
+        if !text(&metadata["name"]).is_empty() || base.is_empty() {
+            return;
+        }
+        for _ in 0..TRIES {
+            let name = generated(&base, &mut self.chance);
+            let free = self.find(resource, &namespace, &name).is_none();
+            object["metadata"]["name"] = name.into();
+            if free {
+                break;
+            }
+        }
     }
 
     pub(in super::super) fn key_of(&self, resource: ResourceId, object: &Value) -> Key {
