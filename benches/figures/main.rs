@@ -18,6 +18,7 @@ mod machine;
 mod null;
 mod pace;
 mod posts;
+mod simulation;
 mod spawn;
 mod storm;
 mod table;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         ["closed", address, alerts, posts] => load::closed(address, alerts.parse().unwrap(), posts.parse().unwrap()),
         ["inbox", alerts, posts] => inbox::closed(alerts.parse().unwrap(), posts.parse().unwrap()),
         ["open", address, rate, seconds] => load::open(address, rate.parse().unwrap(), seconds.parse().unwrap()),
+        ["simulated-cluster"] => simulation::story(),
         parts => return figures(parts),
     }
     ExitCode::SUCCESS
@@ -63,13 +65,14 @@ fn main() -> ExitCode {
 type Part = (&'static str, fn(&mut Table));
 
 fn figures(parts: &[&str]) -> ExitCode {
-    const ALL: [Part; 6] = [
+    const ALL: [Part; 7] = [
         ("acks", acks::closed),
         ("pace", acks::open),
         ("unfold", unfolding::measure),
         ("start", storm::start),
         ("storm", storm::storm),
         ("action", action::measure),
+        ("simulation", simulation::measure),
     ];
     if let Some(unknown) = parts.iter().find(|part| ALL.iter().all(|(name, _)| name != *part)) {
         eprintln!(

@@ -9,6 +9,7 @@
 
 mod artefacts;
 mod crashes;
+mod differential;
 mod disk;
 mod guards;
 mod imports;
@@ -19,6 +20,7 @@ mod outage;
 mod path;
 mod reload;
 mod service;
+mod simulated;
 mod storm;
 mod targets;
 mod webhook;

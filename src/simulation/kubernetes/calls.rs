@@ -36,7 +36,7 @@ pub struct Recorded {
     pub subresource: String,
     /// The namespace.
     pub namespace: String,
-    /// The name that the call gives.
+    /// The name that the call gives, in its path or in what it wants to create.
     pub name: String,
     /// The uid that the object of this name had just before the call was carried out.
     pub uid: Option<String>,
@@ -102,6 +102,13 @@ impl fmt::Display for Recorded {
     }
 }
 
+/// The name of what is to be created.
+fn created(call: &Call) -> Option<String> {
+    call.about.as_ref().filter(|about| about.verb == "create")?;
+    let value: Value = serde_json::from_slice(&call.body).ok()?;
+    value["metadata"]["name"].as_str().map(str::to_owned)
+}
+
 /// The calls so far.
 #[derive(Default)]
 pub(super) struct Record(Mutex<Kept>);
@@ -138,7 +145,10 @@ impl Record {
             resource: text(about.map(|about| &about.plural)),
             subresource: text(about.and_then(|about| about.subresource.as_ref())),
             namespace: text(about.and_then(|about| about.namespace.as_ref())),
-            name: text(about.and_then(|about| about.name.as_ref())),
+            name: about
+                .and_then(|about| about.name.clone())
+                .or_else(|| created(call))
+                .unwrap_or_default(),
             uid: None,
             body: about
                 .filter(|about| about.changes())

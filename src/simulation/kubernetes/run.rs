@@ -18,7 +18,7 @@ use super::{
 const TURNS: usize = 10_000;
 
 /// Something that makes the cluster what it is said to be. Called under the lock, one at a time, in the order of their coming.
-pub trait Controller: Send {
+pub trait Controller: Fork + Send {
     /// Its name, to which what it puts on the queue comes back. It is also who owns the fields that it writes.
     fn name(&self) -> &'static str;
 
@@ -30,6 +30,18 @@ pub trait Controller: Send {
 
     /// Something that it had put on the queue has come due.
     fn due(&mut self, world: &mut World, due: &Due);
+}
+
+/// What a controller knows, once more. Whatever can be cloned can be forked.
+pub trait Fork {
+    /// The same controller for another cluster.
+    fn fork(&self) -> Box<dyn Controller>;
+}
+
+impl<C: Controller + Clone + 'static> Fork for C {
+    fn fork(&self) -> Box<dyn Controller> {
+        Box::new(self.clone())
+    }
 }
 
 /// To whom an errand on the queue belongs.
@@ -72,6 +84,25 @@ impl Simulation {
         Self {
             world: Arc::new(Mutex::new(world)),
             controllers: Arc::default(),
+            errands: Arc::default(),
+            faults: Arc::new(Faults::new()),
+            record: Arc::default(),
+        }
+    }
+
+    /// Another cluster that stands as this one does, and goes its own way from here. It has no faults, and was asked nothing.
+    ///
+    /// Requests that are on their way cannot be in two places: there must be none.
+    pub fn fork(&self) -> Self {
+        let controllers = self.controllers.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(self.errands().waiting.is_empty(), "a request is on its way");
+        let forked = controllers.iter().map(|running| Running {
+            controller: running.controller.fork(),
+            feed: running.feed,
+        });
+        Self {
+            world: Arc::new(Mutex::new(self.world().fork())),
+            controllers: Arc::new(Mutex::new(forked.collect())),
             errands: Arc::default(),
             faults: Arc::new(Faults::new()),
             record: Arc::default(),

@@ -11,6 +11,7 @@ use tower_service::Service as _;
 use super::{Service, Simulation, world};
 
 mod access;
+mod again;
 mod bodies;
 mod client;
 mod delete;

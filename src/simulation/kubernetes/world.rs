@@ -45,7 +45,10 @@
 //! It never reads a clock, never iterates over anything whose order is not fixed, and knows no client: the same seed and
 //! the same calls give the same bytes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -97,8 +100,9 @@ pub struct World {
     logs: Logs,
     moments: Moments,
     history: usize,
-    by_owner: BTreeMap<Arc<str>, Vec<Key>>,
-    by_node: BTreeMap<Arc<str>, BTreeMap<Place, Arc<Object>>>,
+    /// Only ever asked for one: the order of these is no order.
+    by_owner: HashMap<Arc<str>, BTreeMap<Key, Arc<Object>>>,
+    by_node: HashMap<Arc<str>, BTreeMap<Place, Arc<Object>>>,
     /// Tells those who watch that there is a new revision.
     revised: watch::Sender<u64>,
 }
@@ -119,9 +123,28 @@ impl World {
             logs: Logs::default(),
             moments: Moments::default(),
             history: HISTORY,
-            by_owner: BTreeMap::new(),
-            by_node: BTreeMap::new(),
+            by_owner: HashMap::new(),
+            by_node: HashMap::new(),
             revised: watch::Sender::new(1),
+        }
+    }
+
+    /// The same once more. Objects are shared, since they never change.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            resources: Arc::clone(&self.resources),
+            tables: self.tables.clone(),
+            revision: self.revision,
+            now: self.now,
+            chance: self.chance.clone(),
+            queue: self.queue.clone(),
+            feeds: self.feeds.clone(),
+            logs: self.logs.clone(),
+            moments: self.moments.clone(),
+            history: self.history,
+            by_owner: self.by_owner.clone(),
+            by_node: self.by_node.clone(),
+            revised: watch::Sender::new(self.revision),
         }
     }
 
@@ -234,13 +257,9 @@ impl World {
         }
     }
 
-    /// What names this uid among its owners, in the order in which it came.
+    /// What names this uid among its owners, by resource, namespace and name.
     pub fn owned_by(&self, uid: &str) -> impl Iterator<Item = &Arc<Object>> {
-        self.by_owner
-            .get(uid)
-            .into_iter()
-            .flatten()
-            .filter_map(|key| self.get(key))
+        self.by_owner.get(uid).into_iter().flat_map(BTreeMap::values)
     }
 
     /// The pods that are bound to a node, by namespace and name.

@@ -32,6 +32,7 @@ use limits::History;
 const NAME: &str = "horizontal-pod-autoscaler";
 
 /// The autoscaler.
+#[derive(Clone)]
 pub struct Autoscaler {
     history: HashMap<Arc<str>, History>,
     events: Recorder,

@@ -31,6 +31,7 @@ const SKEW: SignedDuration = SignedDuration::from_millis(100);
 const MISSED: usize = 100;
 
 /// The controller of CronJobs.
+#[derive(Clone)]
 pub struct CronJobs {
     turns: Turns,
     events: Recorder,

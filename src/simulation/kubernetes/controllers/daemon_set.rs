@@ -29,6 +29,7 @@ const NAME: &str = "daemonset-controller";
 const FAILED_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// The controller of DaemonSets.
+#[derive(Clone)]
 pub struct DaemonSets {
     turns: Turns,
     events: Recorder,
@@ -132,36 +133,55 @@ fn tolerations(spec: &Value) -> Vec<Value> {
     all
 }
 
-/// Where a pod of the set is to be, and where one may go on being.
-fn may(node: &Object, spec: &Value) -> (bool, bool) {
-    if !Selector::labels(&spec["nodeSelector"]).matches(node) {
-        return (false, false);
-    }
-    let terms =
-        &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"];
-    if let Some(terms) = terms.as_array() {
-        let field = json!({"metadata.name": node.name()});
-        let fits = terms.iter().any(|term| {
-            Selector::expressions(&term["matchExpressions"]).matches(node)
-                && Selector::expressions(&term["matchFields"]).matches_value(&field)
-        });
-        if !fits {
-            return (false, false);
+/// What a template asks of the nodes on which its pods are.
+struct Wish {
+    labels: Selector,
+    terms: Option<Vec<(Selector, Selector)>>,
+    tolerations: Vec<Toleration>,
+}
+
+impl Wish {
+    fn read(spec: &Value) -> Self {
+        let required = &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+        let terms = required["nodeSelectorTerms"].as_array();
+        let read = |term: &Value| {
+            (
+                Selector::expressions(&term["matchExpressions"]),
+                Selector::expressions(&term["matchFields"]),
+            )
+        };
+        Self {
+            labels: Selector::labels(&spec["nodeSelector"]),
+            terms: terms.map(|terms| terms.iter().map(read).collect()),
+            tolerations: tolerations(spec)
+                .into_iter()
+                .filter_map(|one| serde_json::from_value(one).ok())
+                .collect(),
         }
     }
-    let all: Vec<Toleration> = tolerations(spec)
-        .into_iter()
-        .filter_map(|one| serde_json::from_value(one).ok())
-        .collect();
-    let stands = |taint: &Taint| all.iter().any(|toleration| toleration.tolerates(taint));
-    let taints = &node::facts(node).taints;
-    let of = |effects: &[&str]| {
-        taints
-            .iter()
-            .filter(|taint| effects.contains(&taint.effect.as_str()))
-            .all(stands)
-    };
-    (of(&["NoSchedule", "NoExecute"]), of(&["NoExecute"]))
+
+    /// Where a pod of the set is to be, and where one may go on being.
+    fn may(&self, node: &Object) -> (bool, bool) {
+        if !self.labels.matches(node) {
+            return (false, false);
+        }
+        if let Some(terms) = &self.terms {
+            let field = json!({"metadata.name": node.name()});
+            let fits = |(labels, fields): &(Selector, Selector)| labels.matches(node) && fields.matches_value(&field);
+            if !terms.iter().any(fits) {
+                return (false, false);
+            }
+        }
+        let stands = |taint: &Taint| self.tolerations.iter().any(|toleration| toleration.tolerates(taint));
+        let taints = &node::facts(node).taints;
+        let of = |effects: &[&str]| {
+            taints
+                .iter()
+                .filter(|taint| effects.contains(&taint.effect.as_str()))
+                .all(stands)
+        };
+        (of(&["NoSchedule", "NoExecute"]), of(&["NoExecute"]))
+    }
 }
 
 impl DaemonSets {
@@ -186,9 +206,9 @@ impl DaemonSets {
             by_node.entry(place(&pod)).or_default().push(pod);
         }
         let nodes: Vec<Arc<Object>> = world.list(NODES, None).cloned().collect();
-        let spec = &value["spec"]["template"]["spec"];
+        let wish = Wish::read(&value["spec"]["template"]["spec"]);
         for node in &nodes {
-            let (to_be, stays) = may(node, spec);
+            let (to_be, stays) = wish.may(node);
             let here = by_node.get(node.name()).map(Vec::as_slice).unwrap_or_default();
             if to_be && here.is_empty() {
                 self.make(world, object, &value, &update, node.name());
@@ -201,9 +221,14 @@ impl DaemonSets {
             }
         }
         if value["spec"]["updateStrategy"]["type"] != "OnDelete" {
+            let nodes: Vec<&str> = nodes
+                .iter()
+                .filter(|node| wish.may(node).0)
+                .map(|node| node.name())
+                .collect();
             self.roll(world, object, &value, &update, &nodes, &by_node);
         }
-        self.report(world, object, &value, &update, &nodes);
+        self.report(world, object, &value, &update, (&nodes, &wish));
         let limit = pod::number(&value["spec"]["revisionHistoryLimit"], 10);
         let mut used = vec![update.hash.clone()];
         used.extend(
@@ -293,13 +318,12 @@ impl DaemonSets {
         set: &Arc<Object>,
         value: &Value,
         update: &Revision,
-        nodes: &[Arc<Object>],
+        nodes: &[&str],
         by_node: &BTreeMap<String, Vec<Arc<Object>>>,
     ) {
         let now = world.now();
-        let spec = &value["spec"]["template"]["spec"];
         let wait = pod::number(&value["spec"]["minReadySeconds"], 0);
-        let desired = nodes.iter().filter(|node| may(node, spec).0).count();
+        let desired = nodes.len();
         let share = &value["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"];
         let one = Value::from(1);
         let share = if share.is_null() { &one } else { share };
@@ -309,9 +333,9 @@ impl DaemonSets {
             most = 1;
         }
         let (mut missing, mut old_sick, mut old_well) = (0, Vec::new(), Vec::new());
-        for node in nodes.iter().filter(|node| may(node, spec).0) {
+        for node in nodes {
             let here: Vec<_> = by_node
-                .get(node.name())
+                .get(*node)
                 .into_iter()
                 .flatten()
                 .filter(|pod| !pod.deleting() && world.get(pod.key()).is_some())
@@ -346,11 +370,10 @@ impl DaemonSets {
         set: &Arc<Object>,
         value: &Value,
         update: &Revision,
-        nodes: &[Arc<Object>],
+        (nodes, wish): (&[Arc<Object>], &Wish),
     ) {
         let now = world.now();
         let wait = pod::number(&value["spec"]["minReadySeconds"], 0);
-        let spec = &value["spec"]["template"]["spec"];
         let mut by_node: BTreeMap<String, Vec<Arc<Object>>> = BTreeMap::new();
         for pod in pod::owned(world, set.uid()) {
             by_node.entry(place(&pod)).or_default().push(pod);
@@ -359,7 +382,7 @@ impl DaemonSets {
         let mut soon: Option<Timestamp> = None;
         for node in nodes {
             let here = by_node.get_mut(node.name());
-            let (to_be, _) = may(node, spec);
+            let (to_be, _) = wish.may(node);
             if !to_be {
                 misplaced += usize::from(here.is_some());
                 continue;
@@ -410,11 +433,8 @@ impl DaemonSets {
 
 /// The node of a pod, or the one that it waits for.
 fn place(pod: &Object) -> String {
-    if let Some(node) = pod.node() {
-        return node.to_string();
+    match pod.node() {
+        Some(node) => node.to_string(),
+        None => pod::facts(pod).meant_for.as_deref().unwrap_or_default().to_owned(),
     }
-    let value = pod.value();
-    let required = &value["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
-    let name = &required["nodeSelectorTerms"][0]["matchFields"][0]["values"][0];
-    name.as_str().unwrap_or_default().to_owned()
 }

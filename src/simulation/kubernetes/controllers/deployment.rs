@@ -34,6 +34,7 @@ const NAME: &str = "deployment-controller";
 const UNLIMITED: i64 = i32::MAX as i64;
 
 /// The controller of Deployments.
+#[derive(Clone)]
 pub struct Deployments {
     turns: Turns,
     events: Recorder,

@@ -32,6 +32,7 @@ mod tests;
 const NAME: &str = "controllermanager";
 
 /// The disruption controller.
+#[derive(Clone)]
 pub struct Disruption {
     turns: Turns,
     events: Recorder,

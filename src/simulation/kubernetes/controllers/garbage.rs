@@ -19,7 +19,7 @@ const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
 
 /// The garbage collector.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Garbage {
     /// Owners that are gone, by the number under which they are on the queue.
     gone: HashMap<u64, Arc<str>>,

@@ -29,6 +29,7 @@ const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
 /// The controller of Jobs.
+#[derive(Clone)]
 pub struct Jobs {
     turns: Turns,
     events: Recorder,

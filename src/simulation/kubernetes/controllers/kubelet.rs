@@ -37,6 +37,7 @@ use container::{Container, Ended, Restart, Role, State, Told};
 const NAME: &str = "kubelet";
 
 /// A pod on a node.
+#[derive(Clone)]
 struct Pod {
     key: Key,
     uid: Arc<str>,
@@ -93,6 +94,7 @@ impl Pod {
 }
 
 /// The kubelets of all nodes, as far as pods are concerned.
+#[derive(Clone)]
 pub struct Kubelets {
     pods: HashMap<Key, Pod>,
     events: Recorder,
@@ -310,7 +312,8 @@ impl Kubelets {
                 &About::object(object),
                 (Kind::Normal, "DeadlineExceeded", &message),
             );
-            self.kill(world, object, pod, SignedDuration::ZERO);
+            let grace = pod.containers.first().map_or(SignedDuration::ZERO, |one| one.grace);
+            self.kill(world, object, pod, grace);
             pod.failed = Some(("DeadlineExceeded", message));
             while self.step(world, object, pod, now) {}
             changed = true;
@@ -405,6 +408,17 @@ impl Kubelets {
                 let limit = Quantity::of(&spec["resources"]["limits"]["memory"]).map_or(0, Quantity::whole);
                 if limit != container.limit {
                     container.relimit(limit, now);
+                }
+            }
+            for (index, spec) in specs(&value).enumerate() {
+                let image = spec["image"].as_str().unwrap_or_default();
+                if pod
+                    .containers
+                    .get(index)
+                    .is_some_and(|container| container.image != image)
+                {
+                    let told = pod.containers[index].replace(image, now);
+                    self.tell(world, object, pod, index, told);
                 }
             }
         }

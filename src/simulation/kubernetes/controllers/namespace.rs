@@ -17,6 +17,7 @@ const NAME: &str = "namespace-controller";
 const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// The namespace controller.
+#[derive(Clone)]
 pub struct Namespaces(Turns);
 
 impl Default for Namespaces {

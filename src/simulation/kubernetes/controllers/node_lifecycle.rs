@@ -47,6 +47,7 @@ const PRESSURE: [(&str, &str); 4] = [
 ];
 
 /// What was heard of a node.
+#[derive(Clone)]
 struct Heard {
     uid: Arc<str>,
     at: Timestamp,
@@ -62,6 +63,7 @@ enum State {
     Full,
 }
 
+#[derive(Clone)]
 struct Zone {
     state: State,
     rate: f64,
@@ -71,6 +73,7 @@ struct Zone {
 }
 
 /// The node lifecycle controller.
+#[derive(Clone)]
 pub struct NodeLifecycle {
     heard: BTreeMap<Arc<str>, Heard>,
     zones: BTreeMap<String, Zone>,

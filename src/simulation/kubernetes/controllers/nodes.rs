@@ -25,6 +25,7 @@ const SIZE: (i64, i64, i64) = (4000, 16 << 30, 110);
 const DISK: i64 = 100 << 30;
 
 /// A kubelet.
+#[derive(Clone)]
 struct Alive {
     uid: Arc<str>,
     number: usize,
@@ -35,6 +36,7 @@ struct Alive {
 }
 
 /// The kubelets of all nodes, as far as the nodes themselves are concerned.
+#[derive(Clone)]
 pub struct Nodes {
     alive: BTreeMap<Arc<str>, Alive>,
     came: usize,

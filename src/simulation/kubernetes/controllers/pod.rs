@@ -73,6 +73,8 @@ pub struct Facts {
     pub deletion_cost: i64,
     /// Whether it has required anti-affinity, which its neighbours have to respect.
     pub keeps_apart: bool,
+    /// The one node to which it may go, as the pods of a DaemonSet say it.
+    pub meant_for: Option<Box<str>>,
 }
 
 impl Facts {
@@ -135,6 +137,40 @@ struct Spec {
 #[serde(rename_all = "camelCase", default)]
 struct Affinity {
     pod_anti_affinity: Option<AntiAffinity>,
+    node_affinity: Option<NodeAffinity>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NodeAffinity {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    required: Option<NodeSelector>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct NodeSelector {
+    node_selector_terms: Vec<NodeTerm>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct NodeTerm {
+    match_fields: Option<Vec<NodeField>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NodeField {
+    values: Vec<Box<str>>,
+}
+
+impl Affinity {
+    fn meant_for(&self) -> Option<&str> {
+        let required = self.node_affinity.as_ref()?.required.as_ref()?;
+        let fields = required.node_selector_terms.first()?.match_fields.as_ref()?;
+        fields.first()?.values.first().map(|name| &**name)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -267,6 +303,12 @@ fn read(pod: &Object) -> Facts {
         priority: view.spec.priority.unwrap_or_default(),
         deletion_cost: cost.and_then(|cost| cost.parse().ok()).unwrap_or_default(),
         keeps_apart,
+        meant_for: view
+            .spec
+            .affinity
+            .as_ref()
+            .and_then(Affinity::meant_for)
+            .map(Into::into),
     }
 }
 

@@ -21,7 +21,7 @@ const NAME: &str = "pod-garbage-collector";
 const KEPT: usize = 12_500;
 
 /// The collector of pods.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct PodGc {
     /// Nodes that are named by pods and not there, since when.
     missing: BTreeMap<Arc<str>, Timestamp>,

@@ -90,23 +90,27 @@ enum Form {
     Series,
 }
 
+#[derive(Clone)]
 struct Seen {
     key: Key,
     count: u64,
     last: Timestamp,
 }
 
+#[derive(Clone)]
 struct Similar {
     messages: BTreeSet<String>,
     last: Timestamp,
 }
 
+#[derive(Clone)]
 struct Bucket {
     left: f64,
     at: Timestamp,
 }
 
 /// Who records Events.
+#[derive(Clone)]
 pub struct Recorder {
     component: &'static str,
     manager: &'static str,
@@ -344,7 +348,7 @@ impl Recorder {
 }
 
 /// Ends Events an hour after they were written last.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct EventLife {
     waiting: VecDeque<(Timestamp, Key, u64)>,
     asked: bool,

@@ -24,6 +24,7 @@ const NAME: &str = "replicaset-controller";
 const BURST: usize = 500;
 
 /// The controller of ReplicaSets.
+#[derive(Clone)]
 pub struct ReplicaSets {
     turns: Turns,
     events: Recorder,
@@ -254,21 +255,16 @@ fn rank(left: &Object, right: &Object, crowds: (usize, usize), now: Timestamp) -
         _ => 2,
     };
     let (one, other) = (pod::facts(left), pod::facts(right));
-    let ready_for = |facts: &pod::Facts| {
-        let since = facts.ready_since.unwrap_or(now);
-        // Time counts in powers of two, so that who came about as early is as likely to go.
-        now.duration_since(since)
-            .as_secs()
-            .max(0)
-            .checked_ilog2()
-            .map_or(0, |log| log + 1)
+    // Time counts in powers of two, so that of those who came about as early any is as likely to go.
+    let log = |since: Timestamp| {
+        let nanoseconds = now.duration_since(since).as_nanos().max(0);
+        nanoseconds.checked_ilog2().map_or(-1, i64::from)
     };
-    let age = |facts: &pod::Facts| {
-        now.duration_since(facts.created)
-            .as_secs()
-            .max(0)
-            .checked_ilog2()
-            .map_or(0, |log| log + 1)
+    let by_age = |one: Timestamp, other: Timestamp| {
+        if one == other {
+            return Ordering::Equal;
+        }
+        log(one).cmp(&log(other)).then_with(|| left.uid().cmp(right.uid()))
     };
     left.node()
         .is_some()
@@ -279,13 +275,13 @@ fn rank(left: &Object, right: &Object, crowds: (usize, usize), now: Timestamp) -
         .then(crowds.1.cmp(&crowds.0))
         .then_with(|| {
             if one.ready && other.ready {
-                ready_for(one).cmp(&ready_for(other))
+                by_age(one.ready_since.unwrap_or(now), other.ready_since.unwrap_or(now))
             } else {
                 Ordering::Equal
             }
         })
         .then(other.restarts.cmp(&one.restarts))
-        .then(age(one).cmp(&age(other)))
+        .then_with(|| by_age(one.created, other.created))
         .then_with(|| left.uid().cmp(right.uid()))
 }
 

@@ -37,12 +37,17 @@ const MANAGER: &str = "kube-scheduler";
 type Rank = (Reverse<i64>, Timestamp, u64);
 
 /// A pod that fits nowhere.
+#[derive(Clone)]
 struct Refused {
     attempts: u32,
     at: Timestamp,
+    /// Its place when it comes back.
+    priority: i64,
+    created: Timestamp,
 }
 
 /// The scheduler.
+#[derive(Clone)]
 pub struct Scheduler {
     places: BTreeMap<Arc<str>, Place>,
     /// The pods that take up room, with where and how much.
@@ -176,15 +181,15 @@ impl Scheduler {
 
     /// Those that may be tried again come back into the queue. How often they were tried is kept in `refused`.
     fn revive(&mut self, may: impl Fn(&Refused) -> bool) {
-        let keys: Vec<_> = self
+        let back: Vec<_> = self
             .refused
             .iter()
             .filter(|(key, refused)| may(refused) && !self.waiting.contains_key(*key))
-            .map(|(key, _)| key.clone())
+            .map(|(key, refused)| (key.clone(), refused.priority, refused.created))
             .collect();
-        for key in keys {
+        for (key, priority, created) in back {
             self.came += 1;
-            let rank = (Reverse(0), Timestamp::MIN, self.came);
+            let rank = (Reverse(priority), created, self.came);
             self.waiting.insert(key.clone(), rank);
             self.active.insert(rank, key);
         }
@@ -333,10 +338,13 @@ impl Scheduler {
 
     fn refuse(&mut self, world: &mut World, pod: &Arc<Object>, message: &str) {
         let now = world.now();
-        let refused = self
-            .refused
-            .entry(pod.key().clone())
-            .or_insert(Refused { attempts: 0, at: now });
+        let facts = pod::facts(pod);
+        let refused = self.refused.entry(pod.key().clone()).or_insert(Refused {
+            attempts: 0,
+            at: now,
+            priority: facts.priority,
+            created: facts.created,
+        });
         refused.attempts += 1;
         refused.at = now;
         let event = (Kind::Warning, "FailedScheduling", message);

@@ -28,6 +28,7 @@ const ORDINAL: &str = "apps.kubernetes.io/pod-index";
 const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
 
 /// The controller of StatefulSets.
+#[derive(Clone)]
 pub struct StatefulSets {
     turns: Turns,
     events: Recorder,

@@ -20,6 +20,7 @@ use crate::simulation::kubernetes::{
 const NAME: &str = "taint-eviction-controller";
 
 /// A pod that is to be deleted.
+#[derive(Clone)]
 struct Marked {
     uid: Arc<str>,
     since: Timestamp,
@@ -27,6 +28,7 @@ struct Marked {
 }
 
 /// The taint eviction controller.
+#[derive(Clone)]
 pub struct TaintEviction {
     marked: HashMap<Key, Marked>,
     events: Recorder,

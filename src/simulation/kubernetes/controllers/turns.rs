@@ -11,6 +11,7 @@ use crate::simulation::kubernetes::world::{Due, Key, World};
 const TURN: &str = "turn";
 
 /// The objects that wait for their turn.
+#[derive(Clone)]
 pub struct Turns {
     to: &'static str,
     after: SignedDuration,

@@ -15,7 +15,7 @@ use crate::simulation::kubernetes::resources::ResourceId;
 const KNOWN: SignedDuration = SignedDuration::from_mins(30);
 
 /// The revision with which each moment ended that changed anything.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Moments {
     ended: VecDeque<(Timestamp, u64)>,
     /// The revision before the first of them.

@@ -32,7 +32,7 @@ impl Due {
 }
 
 /// Ordered by time, then by who came first.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Queue {
     waiting: BinaryHeap<Reverse<(Timestamp, u64, Due)>>,
     sequence: u64,

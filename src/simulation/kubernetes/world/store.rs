@@ -113,45 +113,41 @@ impl World {
     }
 
     fn index(&mut self, key: &Key, before: Option<&Arc<Object>>, after: Option<&Arc<Object>>) {
-        let owners = |object: Option<&Arc<Object>>| -> Vec<Arc<str>> {
-            object
-                .into_iter()
-                .flat_map(|object| object.owners().iter().map(|owner| Arc::clone(&owner.uid)))
-                .collect()
-        };
-        let (old, new) = (owners(before), owners(after));
-        if old != new {
-            for uid in &old {
-                if let Some(keys) = self.by_owner.get_mut(uid) {
-                    keys.retain(|other| other != key);
-                    if keys.is_empty() {
-                        self.by_owner.remove(uid);
-                    }
+        let new = after.map_or(&[][..], |object| object.owners());
+        for owner in before.map_or(&[][..], |object| object.owners()) {
+            if !new.iter().any(|other| other.uid == owner.uid)
+                && let Some(owned) = self.by_owner.get_mut(&owner.uid)
+            {
+                owned.remove(key);
+                if owned.is_empty() {
+                    self.by_owner.remove(&owner.uid);
                 }
             }
-            for uid in new {
-                let keys = self.by_owner.entry(uid).or_default();
-                if !keys.contains(key) {
-                    keys.push(key.clone());
-                }
+        }
+        for owner in new {
+            if let Some(object) = after {
+                let owned = self.by_owner.entry(Arc::clone(&owner.uid)).or_default();
+                owned.insert(key.clone(), Arc::clone(object));
             }
         }
         if key.resource != PODS {
             return;
         }
         let place = (Arc::clone(&key.namespace), Arc::clone(&key.name));
-        let node = |object: Option<&Arc<Object>>| object.and_then(|object| object.node().cloned());
-        let (old, new) = (node(before), node(after));
-        if let Some(node) = old.filter(|node| Some(node) != new.as_ref())
-            && let Some(pods) = self.by_node.get_mut(&node)
+        let new = after.and_then(|object| object.node());
+        if let Some(node) = before
+            .and_then(|object| object.node())
+            .filter(|node| Some(*node) != new)
+            && let Some(pods) = self.by_node.get_mut(node)
         {
             pods.remove(&place);
             if pods.is_empty() {
-                self.by_node.remove(&node);
+                self.by_node.remove(node);
             }
         }
         if let (Some(node), Some(object)) = (new, after) {
-            self.by_node.entry(node).or_default().insert(place, Arc::clone(object));
+            let pods = self.by_node.entry(Arc::clone(node)).or_default();
+            pods.insert(place, Arc::clone(object));
         }
     }
 }

@@ -51,7 +51,7 @@ pub struct Event {
 type Places = BTreeSet<(Arc<str>, Arc<str>)>;
 
 /// The objects of one resource.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Table {
     /// By namespace, then by name.
     objects: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Object>>>,
@@ -192,7 +192,7 @@ impl Table {
 }
 
 /// What each controller has not heard yet.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(in super::super) struct Feeds {
     feeds: Vec<(Vec<ResourceId>, Vec<Change>)>,
 }

@@ -116,6 +116,7 @@ fn indexes_follow_the_objects() {
 }
 
 /// Makes one pod for every node, and takes a node's pod away after a minute.
+#[derive(Clone)]
 struct OnePodPerNode;
 
 impl Controller for OnePodPerNode {

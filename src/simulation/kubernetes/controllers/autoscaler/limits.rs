@@ -9,7 +9,7 @@ use crate::simulation::kubernetes::controllers::pod::number;
 const DOWN: i64 = 300;
 
 /// What an autoscaler recommended and did.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct History {
     pub(super) looked: Option<Timestamp>,
     recommended: Vec<(Timestamp, i64)>,
@@ -71,7 +71,12 @@ impl History {
         self.recommended.push((now, proposed));
         let kept = SignedDuration::from_secs(up.max(down).max(1));
         self.recommended.retain(|(at, _)| now.duration_since(*at) <= kept);
-        let stabilized = current.max(lowest).min(highest.max(lowest));
+        // Without rules of its own only the highest recommendation counts, also on the way up.
+        let stabilized = if behavior.is_object() {
+            current.max(lowest).min(highest.max(lowest))
+        } else {
+            highest
+        };
         let able = if stabilized == proposed {
             READY
         } else if proposed < current || !behavior.is_object() {

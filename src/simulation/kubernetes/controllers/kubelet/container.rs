@@ -517,17 +517,31 @@ impl Container {
             }
         }
         if let Some(probe) = kill {
-            let message = format!("Container {} failed {probe} probe, will be restarted", self.name);
-            told.push(Told::Event(Kind::Normal, "Killing", message));
-            self.stop(self.grace, now);
-            // What is killed for its probe is started again, unlike what stops with its pod.
-            if let State::Running { stopping, ends, .. } = &mut self.state {
-                *stopping = false;
-                if let Some((_, code, reason)) = ends {
-                    (*code, *reason) = (if *code == 0 { 143 } else { *code }, "Error");
-                }
-            }
+            self.kill(&format!("failed {probe} probe"), now, told);
         }
         changed
+    }
+
+    /// It is stopped and then started again, unlike what stops with its pod.
+    fn kill(&mut self, why: &str, now: Timestamp, told: &mut Vec<Told>) {
+        let message = format!("Container {} {why}, will be restarted", self.name);
+        told.push(Told::Event(Kind::Normal, "Killing", message));
+        self.stop(self.grace, now);
+        if let State::Running { stopping, ends, .. } = &mut self.state {
+            *stopping = false;
+            if let Some((_, code, reason)) = ends {
+                (*code, *reason) = (if *code == 0 { 143 } else { *code }, "Error");
+            }
+        }
+    }
+
+    /// Somebody has given it another image.
+    pub(super) fn replace(&mut self, image: &str, now: Timestamp) -> Vec<Told> {
+        let mut told = Vec::new();
+        image.clone_into(&mut self.image);
+        if self.running() && self.role != Role::Init {
+            self.kill("definition changed", now, &mut told);
+        }
+        told
     }
 }

@@ -307,8 +307,32 @@ fn lookup(world: &World, resource: ResourceId, namespace: &str, (name, key): (&s
     if resource == CONFIGMAPS {
         return plain("data");
     }
-    // Secrets are compared as they stand: in base64, or as they were written in plain.
-    plain("stringData").or_else(|| plain("data"))
+    let value = plain("data")?;
+    Some(plain_text(&value).unwrap_or(value))
+}
+
+/// What stands in a Secret in base64.
+fn plain_text(value: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for letter in value.trim_end_matches('=').bytes() {
+        let six = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+            bits &= (1 << count) - 1;
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// A variable of a container, from where it gets it.

@@ -15,7 +15,7 @@ use crate::simulation::kubernetes::{
 };
 
 /// How many pods each node has evicted while it is short.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Pressure(HashMap<Arc<str>, u64>);
 
 /// What is below a threshold, as the kubelet's messages say it.

@@ -32,6 +32,7 @@ pub(super) struct Probe {
 }
 
 /// What came of asking once.
+#[derive(Clone)]
 pub(super) struct Asked {
     /// Whether what it says is another thing now.
     pub(super) changed: bool,

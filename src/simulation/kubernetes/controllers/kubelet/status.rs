@@ -18,7 +18,8 @@ use crate::simulation::kubernetes::{
 impl Pod {
     /// The phase that its containers make.
     pub(super) fn phase(&self) -> Phase {
-        if self.failed.is_some() {
+        // A pod does not end before the last of its containers has.
+        if self.failed.is_some() && self.stopped_for_good() {
             return Phase::Failed;
         }
         let (mut pending, mut failed) = (false, false);
@@ -77,7 +78,7 @@ impl Pod {
         let phase = self.phase();
         let over = matches!(phase, Phase::Succeeded | Phase::Failed);
         status["phase"] = format!("{phase:?}").into();
-        if let Some((reason, message)) = &self.failed {
+        if let Some((reason, message)) = self.failed.as_ref().filter(|_| phase == Phase::Failed) {
             status["reason"] = (*reason).into();
             status["message"] = message.as_str().into();
         }

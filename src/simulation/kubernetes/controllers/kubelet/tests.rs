@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::simulation::kubernetes::{
     controllers::tests::{Cluster, pod, ready},
-    resources::{CONFIGMAPS, PODS},
+    resources::{CONFIGMAPS, PODS, SECRETS},
 };
 
 fn status(pod: &Value) -> &Value {
@@ -279,4 +279,90 @@ fn pressure_evicts_the_pod_that_uses_too_much() {
         "{message}"
     );
     assert!(ready(&cluster.get(&modest)));
+}
+
+#[test]
+fn a_pod_beyond_its_deadline_stops_within_its_grace_and_then_has_failed() {
+    let cluster = Cluster::new(1, 5);
+    let mut late = pod("web", &json!({"stops": "ignores"}));
+    late["spec"]["activeDeadlineSeconds"] = 20.into();
+    late["spec"]["terminationGracePeriodSeconds"] = 10.into();
+    let key = cluster.make(PODS, late);
+    cluster.wait(25);
+    let stopping = cluster.get(&key);
+    assert_eq!(stopping["status"]["phase"], "Running");
+    assert!(status(&stopping)["state"]["running"].is_object());
+    cluster.wait(10);
+    let ended = cluster.get(&key);
+    assert_eq!(
+        (&ended["status"]["phase"], &ended["status"]["reason"]),
+        (&json!("Failed"), &json!("DeadlineExceeded"))
+    );
+    assert_eq!(status(&ended)["state"]["terminated"]["exitCode"], 137);
+}
+
+/// A pod that crashes while a condition holds.
+fn troubled(name: &str, condition: &Value) -> Value {
+    pod(name, &json!({"ends": {"crashes": {"after": "1s"}}, "while": condition}))
+}
+
+#[test]
+fn a_crash_ends_with_the_secret_or_the_annotation_that_caused_it() {
+    let cluster = Cluster::new(1, 5);
+    let secret = json!({"metadata": {"name": "web", "namespace": "default"}, "stringData": {"key": "old"}});
+    let secret = cluster.make(SECRETS, secret);
+    let by_secret = troubled("one", &json!({"secret": {"name": "web", "key": "key", "isNot": "new"}}));
+    let by_secret = cluster.make(PODS, by_secret);
+    let by_note = troubled("two", &json!({"annotation": {"name": "mode", "isNot": "good"}}));
+    let by_note = cluster.make(PODS, by_note);
+    cluster.wait(60);
+    assert!(!ready(&cluster.get(&by_secret)) && !ready(&cluster.get(&by_note)));
+    cluster.change(&secret, |secret| secret["stringData"] = json!({"key": "new"}));
+    cluster.change(&by_note, |pod| pod["metadata"]["annotations"]["mode"] = "good".into());
+    cluster.wait(120);
+    assert!(ready(&cluster.get(&by_secret)) && ready(&cluster.get(&by_note)));
+}
+
+#[test]
+fn a_crash_is_that_of_a_variable_an_image_or_a_node() {
+    let cluster = Cluster::new(2, 5);
+    for (condition, sick) in [
+        (json!({"env": {"name": "MODE", "is": "broken"}}), true),
+        (json!({"env": {"name": "MODE", "is": "good"}}), false),
+        (json!({"image": {"is": "web:1"}}), true),
+        (json!({"image": {"isNot": "web:1"}}), false),
+        (json!({"node": {"is": "n1"}}), true),
+        (json!({"node": {"is": "n2"}}), false),
+    ] {
+        let mut made = troubled("web", &condition);
+        made["spec"]["nodeName"] = "n1".into();
+        made["spec"]["containers"][0]["env"] = json!([{"name": "MODE", "value": "broken"}]);
+        let key = cluster.make(PODS, made);
+        cluster.wait(60);
+        assert_eq!(ready(&cluster.get(&key)), !sick, "{condition}");
+        cluster.delete(&key);
+        cluster.wait(40);
+    }
+}
+
+#[test]
+fn another_image_restarts_the_container_and_may_be_the_remedy() {
+    let cluster = Cluster::new(1, 5);
+    let key = cluster.make(
+        PODS,
+        pod("web", &json!({"answers": "never", "while": {"image": {"is": "web:1"}}})),
+    );
+    cluster.wait(20);
+    assert!(!ready(&cluster.get(&key)));
+    cluster.change(&key, |pod| pod["spec"]["containers"][0]["image"] = "web:2".into());
+    cluster.wait(40);
+    let healed = cluster.get(&key);
+    assert!(ready(&healed));
+    assert_eq!(
+        (&status(&healed)["image"], &status(&healed)["restartCount"]),
+        (&json!("web:2"), &json!(1))
+    );
+    let events = cluster.events("Pod");
+    let killing = "Killing x1: Container app definition changed, will be restarted";
+    assert!(events.iter().any(|event| event == killing), "{events:?}");
 }

@@ -23,6 +23,7 @@ pub(super) struct Used {
 }
 
 /// A node.
+#[derive(Clone)]
 pub(super) struct Place {
     object: Arc<Object>,
     pub(super) used: Used,
@@ -191,9 +192,9 @@ fn at(domains: &Domains, domain: &str) -> i64 {
 }
 
 fn affine(node: &Object, wish: &Wish) -> bool {
-    let field = serde_json::json!({"metadata.name": node.name()});
     wish.node_labels.matches(node)
         && wish.terms.as_ref().is_none_or(|terms| {
+            let field = serde_json::json!({"metadata.name": node.name()});
             terms.iter().any(|(labels, fields)| {
                 !(labels.is_empty() && fields.is_empty()) && labels.matches(node) && fields.matches_value(&field)
             })

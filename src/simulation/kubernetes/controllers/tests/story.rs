@@ -169,3 +169,21 @@ fn the_same_seed_makes_the_same_bytes_and_another_seed_makes_others() {
     assert!(dump == same, "the same seed told another story");
     assert!(dump != other, "another seed told the same story");
 }
+
+#[test]
+fn a_forked_cluster_goes_on_as_the_first_one_does_and_neither_knows_of_the_other() {
+    let cluster = Cluster::new(3, 1);
+    cluster.make(DEPLOYMENTS, deployment("web", 3, &Value::Null));
+    cluster.wait(30);
+    let fork = Cluster(cluster.0.fork());
+    for each in [&cluster, &fork] {
+        each.delete(&each.key(&each.pods()[0]));
+        each.wait(60);
+    }
+    assert!(cluster.dump() == fork.dump(), "they went different ways");
+    fork.delete(&fork.key(&fork.pods()[0]));
+    let pods = cluster.table();
+    fork.wait(60);
+    assert_eq!(cluster.table(), pods);
+    assert!(cluster.dump() != fork.dump());
+}

@@ -106,7 +106,7 @@ async fn the_record_tells_who_asked_what_and_what_became_of_it() {
     assert_eq!(
         lines,
         [
-            "10:00:00.000 kubernetes-admin create pods default/: 201, took effect",
+            "10:00:00.000 kubernetes-admin create pods default/web: 201, took effect",
             "10:00:00.000 kubernetes-admin create pods/eviction default/web: no answer, took effect (AnswerLost)",
             "10:00:00.000 kubernetes-admin create pods/eviction default/web: 201",
             "10:00:00.000 kubernetes-admin create pods/eviction default/gone: 404",

@@ -1,0 +1,13 @@
+//! The service on a simulated cluster, in this process and in simulated time: scenarios, each with its story, and the crash
+//! matrix over every moment of each.
+
+mod cluster;
+mod disturbance;
+mod matrix;
+mod points;
+mod process;
+mod scenario;
+mod scenarios;
+mod stage;
+mod told;
+mod wire;

@@ -1,0 +1,62 @@
+//! The durable points that a story passes, and the one at which its first process stands still.
+
+use std::{
+    future::pending,
+    sync::{Arc, Mutex},
+};
+
+use selfhealer::crash_point::{CrashPoint, Watch};
+use tokio::sync::{Notify, watch};
+
+/// The points passed so far.
+pub struct Points {
+    passed: Mutex<Vec<CrashPoint>>,
+    /// The number of the point at which it stands still.
+    stop_at: Option<usize>,
+    /// Told when it does.
+    pub reached: Notify,
+    released: watch::Sender<bool>,
+}
+
+impl Points {
+    pub fn new(stop_at: Option<usize>) -> Arc<Self> {
+        Arc::new(Self {
+            passed: Mutex::default(),
+            stop_at,
+            reached: Notify::new(),
+            released: watch::Sender::new(false),
+        })
+    }
+
+    pub fn watch(self: &Arc<Self>) -> Watch {
+        let points = Arc::clone(self);
+        Arc::new(move |point| {
+            let points = Arc::clone(&points);
+            Box::pin(async move { points.pass(point).await })
+        })
+    }
+
+    async fn pass(&self, point: CrashPoint) {
+        let number = {
+            let mut passed = self.passed.lock().unwrap();
+            passed.push(point);
+            passed.len() - 1
+        };
+        if self.stop_at == Some(number) {
+            self.reached.notify_one();
+            let mut released = self.released.subscribe();
+            if released.wait_for(|released| *released).await.is_err() {
+                pending::<()>().await;
+            }
+        }
+    }
+
+    /// Whoever stands still goes on.
+    pub fn release(&self) {
+        self.released.send_replace(true);
+    }
+
+    pub fn passed(&self) -> Vec<CrashPoint> {
+        self.passed.lock().unwrap().clone()
+    }
+}

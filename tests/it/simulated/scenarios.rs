@@ -1,0 +1,253 @@
+//! The scenarios, each with its story as a reader would tell it. A story that changes is a change of behaviour.
+
+use selfhealer::{domain::runbook::Mode, simulation::kubernetes::resources::DEPLOYMENTS};
+use serde_json::Value;
+
+use super::{
+    cluster::{Cluster, SHOP, key, name},
+    scenario::{Act, Scenario, about, firing, resolved, scenario},
+    stage::{Prepared, play},
+    told::Told,
+};
+use crate::targets::CROWD;
+
+use Act::{Cancel, Change, Pause, Post, Resume};
+
+/// A Deployment of three, one of whose pods is in a crash loop.
+fn sick(cluster: &Cluster) {
+    cluster.deployment("cart", 3);
+    cluster.crash(&[cluster.pod("cart", 0)]);
+}
+
+fn sick_stateful_set(cluster: &Cluster) {
+    cluster.stateful_set("db", 2);
+    cluster.crash(&[first_of(cluster, "db-0")]);
+}
+
+fn budget_at_its_limit(cluster: &Cluster) {
+    cluster.deployment("cart", 2);
+    cluster.budget("cart", 2);
+    cluster.crash(&[cluster.pod("cart", 0)]);
+}
+
+fn first_of(cluster: &Cluster, name: &str) -> Value {
+    let mut pods = cluster.pods("db").into_iter();
+    pods.find(|pod| self::name(pod) == name).unwrap()
+}
+
+/// The pods of an app that wait for their next restart.
+fn crash_looping(cluster: &Cluster, app: &str) -> Vec<Value> {
+    let looping =
+        |pod: &Value| pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "CrashLoopBackOff";
+    cluster.pods(app).into_iter().filter(looping).collect()
+}
+
+/// Alertmanager tells of every pod that is in a crash loop.
+const FIRES: Act = Post(|cluster, now| {
+    let apps = ["cart", "till", "db"];
+    let pods = apps.iter().flat_map(|app| crash_looping(cluster, app));
+    pods.map(|pod| about(&pod, now)).collect()
+});
+
+/// All scenarios on which the crash matrix is walked.
+pub fn all() -> Vec<Scenario> {
+    vec![
+        scenario("healed", sick, vec![(0, FIRES)]),
+        scenario("healed_after_settling", sick, vec![(0, FIRES)]).settle(10),
+        scenario("stateful_set", sick_stateful_set, vec![(0, FIRES)]),
+        scenario(
+            "budget_at_its_limit",
+            budget_at_its_limit,
+            vec![(0, FIRES), (12, Change(|cluster| cluster.drop_budget("cart")))],
+        ),
+        scenario(
+            "gone_meanwhile",
+            sick,
+            vec![
+                (0, FIRES),
+                (
+                    5,
+                    Change(|cluster| cluster.delete(&key(&crash_looping(cluster, "cart")[0]))),
+                ),
+            ],
+        )
+        .settle(10),
+        scenario(
+            "replaced_meanwhile",
+            sick_stateful_set,
+            vec![
+                (0, FIRES),
+                (1, Change(|cluster| cluster.delete(&key(&first_of(cluster, "db-0"))))),
+            ],
+        )
+        .settle(20),
+        scenario(
+            "opted_out",
+            |cluster| {
+                sick(cluster);
+                cluster.annotate(DEPLOYMENTS, "cart", "selfhealer.dev/ignore", "true");
+            },
+            vec![(0, FIRES)],
+        ),
+        scenario("protected_namespace", sick, vec![(0, FIRES)]).protecting(SHOP),
+        scenario("paused", sick, vec![(0, Pause), (1, FIRES), (20, Resume)]),
+        scenario(
+            "paused_in_the_middle",
+            budget_at_its_limit,
+            vec![
+                (0, FIRES),
+                (7, Pause),
+                (12, Change(|cluster| cluster.drop_budget("cart"))),
+                (22, Resume),
+            ],
+        ),
+        scenario("canceled", budget_at_its_limit, vec![(0, FIRES), (7, Cancel)]),
+        scenario("two_alertmanagers", sick, vec![(0, FIRES), (0, FIRES), (1, FIRES)]).settle(5),
+        scenario(
+            "crowd",
+            |cluster| {
+                cluster.deployment("cart", 3);
+                cluster.crash(&cluster.pods("cart")[..2]);
+            },
+            vec![(0, FIRES)],
+        )
+        .crowd()
+        .runbook(CROWD)
+        .settle(20),
+        scenario(
+            "firing_and_resolved",
+            |cluster| {
+                cluster.deployment("cart", 2);
+                cluster.deployment("till", 2);
+                cluster.crash(&[cluster.pod("cart", 0), cluster.pod("till", 0)]);
+            },
+            vec![(
+                0,
+                Post(|cluster, now| {
+                    let over = about(&crash_looping(cluster, "till")[0], now);
+                    vec![resolved(&over, now), about(&crash_looping(cluster, "cart")[0], now)]
+                }),
+            )],
+        ),
+        scenario(
+            "resolved_in_time",
+            sick,
+            vec![
+                (0, FIRES),
+                (
+                    5,
+                    Post(|cluster, now| vec![resolved(&about(&crash_looping(cluster, "cart")[0], now), now)]),
+                ),
+            ],
+        )
+        .settle(10),
+        scenario(
+            "a_label_is_missing",
+            sick,
+            vec![(
+                0,
+                Post(|_, now| {
+                    let labels = [("alertname", "SelfhealerPodCrashLooping"), ("namespace", SHOP)];
+                    vec![firing(&labels, now)]
+                }),
+            )],
+        ),
+        scenario(
+            "without_a_controller",
+            |cluster| {
+                cluster.bare_pod("cart");
+                cluster.crash(&[cluster.pod("cart", 0)]);
+            },
+            vec![(0, FIRES)],
+        ),
+        scenario(
+            "no_ready_sibling",
+            |cluster| {
+                cluster.deployment("cart", 1);
+                cluster.crash(&[cluster.pod("cart", 0)]);
+            },
+            vec![(0, FIRES)],
+        ),
+        scenario(
+            "well_again",
+            |cluster| {
+                cluster.deployment("cart", 2);
+                cluster.wait(jiff::SignedDuration::from_secs(60));
+            },
+            vec![(0, Post(|cluster, now| vec![about(&cluster.pod("cart", 0), now)]))],
+        )
+        .runbook(CROWD),
+        scenario("shadow", sick, vec![(0, FIRES)]).mode(Mode::Shadow),
+        scenario("dry_run", sick, vec![(0, FIRES)]).mode(Mode::DryRun),
+        scenario(
+            "the_replacement_crashes_too",
+            |cluster| {
+                sick(cluster);
+                cluster.break_replacements("cart");
+            },
+            vec![(0, FIRES)],
+        )
+        .impatient(),
+        scenario(
+            "the_next_pod_crashes",
+            |cluster| {
+                sick(cluster);
+                cluster.budget("till", 1);
+            },
+            vec![
+                (0, FIRES),
+                (90, Change(|cluster| cluster.begin_crashing(&cluster.pod("cart", 0)))),
+                (170, FIRES),
+            ],
+        ),
+        scenario(
+            "forbidden",
+            |cluster| {
+                sick(cluster);
+                cluster.forbid_evictions();
+            },
+            vec![(0, FIRES)],
+        ),
+    ]
+}
+
+#[test]
+fn every_scenario_tells_its_story() {
+    for scenario in all() {
+        let name = scenario.name;
+        let told = play(&Prepared::new(scenario), None, None);
+        assert_eq!(told.broken, [] as [String; 0], "{name}\n{}", told.text);
+        insta::assert_snapshot!(name, told.text);
+    }
+}
+
+/// Too long for the matrix: one pod at a time.
+#[test]
+fn fifty_pods_of_one_deployment_are_one_run() {
+    let crowd = scenario(
+        "fifty",
+        |cluster| {
+            cluster.deployment("cart", 51);
+            cluster.crash(&cluster.pods("cart")[..50]);
+        },
+        vec![(0, FIRES)],
+    )
+    .runbook(&CROWD.replace("deadline: 5m", "deadline: 30m"))
+    .settle(10);
+    let told = play(&Prepared::new(crowd), None, None);
+    assert_eq!(told.broken, [] as [String; 0], "{}", told.text);
+    let (merged, acted): (Vec<_>, Vec<_>) = told.end.runs.iter().partition(|run| run.contains("(merged)"));
+    assert_eq!((merged.len(), acted.len()), (49, 1), "{}", told.text);
+    assert!(acted[0].ends_with("succeeded(healthy)"), "{}", told.text);
+    assert_eq!(told.end.evicted.len(), 50);
+    assert_eq!(told.end.standing["cart"], "51/51");
+}
+
+#[test]
+fn the_same_scenario_tells_the_same_story() {
+    let healed = || Prepared::new(all().swap_remove(0));
+    let (one, other) = (play(&healed(), None, None), play(&healed(), None, None));
+    assert_eq!(one.text, other.text);
+    let asked = |told: &Told| told.calls.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(asked(&one), asked(&other));
+}

@@ -1,0 +1,363 @@
+//! A story played: the cluster and the service take turns, and time goes from one moment at which something happens to the
+//! next. The same scenario always tells the same story.
+
+use std::{fs, path::Path, pin::Pin, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+use selfhealer::{
+    clock::{Clock, ManualClock},
+    crash_point::watched,
+    sabotage::{self, Rule},
+    simulation::kubernetes::{
+        User,
+        faults::{Calls, Rule as FaultRule},
+    },
+    store::{NewPause, PauseScope},
+};
+use tempfile::TempDir;
+
+use super::{
+    cluster::Cluster,
+    disturbance::{At, Disturbance, Effect},
+    points::Points,
+    process::{LEASE, Process, runbook_file},
+    scenario::{Act, Scenario},
+    told::{Told, Witness, tell, unfinished},
+    wire::{Traffic, Wire},
+};
+use crate::webhook::notification;
+
+/// The longest that nothing is looked at, as in the engine's own loop.
+const LOOK: SignedDuration = SignedDuration::from_secs(5);
+/// How long a process stays away after its death.
+const DOWN: SignedDuration = SignedDuration::from_secs(1);
+/// A story that takes longer has no end.
+const LONGEST: SignedDuration = SignedDuration::from_hours(3);
+
+/// As whom the process asks that is disturbed, and the one after it.
+pub const FIRST: &str = "selfhealer";
+pub const NEXT: &str = "selfhealer-next";
+/// So many turns of the runtime after which whoever can go on has gone on.
+const STILL: usize = 200;
+
+/// A rule that a story is told without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Without {
+    /// One of the program's own.
+    Rule(Rule),
+    /// The uid in an eviction.
+    UidPrecondition,
+}
+
+/// Work under way, and whose it is.
+type Work<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// What came of some work.
+enum Attended<T> {
+    Done(T),
+    /// The process stands still in the middle of it.
+    Stopped(Work<T>),
+}
+
+struct Stage<'a> {
+    scenario: &'a Scenario,
+    disturbance: Option<&'a Disturbance>,
+    without: Option<Without>,
+    cluster: Cluster,
+    clock: Arc<ManualClock>,
+    points: Arc<Points>,
+    traffic: Arc<Traffic>,
+    folders: Vec<TempDir>,
+    process: Arc<Process>,
+    /// The first process, held up in the middle of something, and until when.
+    frozen: Option<(Work<()>, Timestamp)>,
+    /// How many calls had come when it went on.
+    thawed: Option<usize>,
+}
+
+/// A scenario up to the moment at which its story begins, to be told often.
+pub struct Prepared {
+    pub scenario: Scenario,
+    cluster: Cluster,
+    /// The database of a service that has nothing to do yet.
+    folder: TempDir,
+}
+
+/// What a process finds on its disk when it starts.
+const FILES: [&str; 3] = ["selfhealer.db", "selfhealer.db-wal", "runbook.yaml"];
+
+impl Prepared {
+    pub fn new(scenario: Scenario) -> Self {
+        let cluster = Cluster::new();
+        (scenario.cluster)(&cluster);
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(runbook_file(folder.path()), &scenario.settings.runbook).unwrap();
+        runtime().block_on(async {
+            let clock = Arc::new(ManualClock::at(cluster.0.now()));
+            let wire = wire(&cluster, &Traffic::new(), FIRST, None);
+            let process = Process::start(folder.path(), &clock, &scenario.settings, 0, wire).await;
+            process.store.close().await;
+        });
+        Self {
+            scenario,
+            cluster,
+            folder,
+        }
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// A folder with the same files as they are at this moment.
+fn copy(before: &Path) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in FILES {
+        // There is not always a write-ahead log.
+        if before.join(file).exists() {
+            fs::copy(before.join(file), folder.path().join(file)).unwrap();
+        }
+    }
+    folder
+}
+
+/// Tells a scenario, with one thing that goes wrong, or without a rule.
+pub fn play(prepared: &Prepared, disturbance: Option<&Disturbance>, without: Option<Without>) -> Told {
+    runtime().block_on(async {
+        let mut stage = Stage::set(prepared, disturbance, without).await;
+        stage.play().await;
+        let witness = Witness {
+            cluster: &stage.cluster,
+            points: stage.points.passed(),
+            thawed: stage.thawed,
+            stopped: stage.folders.len() > 1 || stage.thawed.is_some(),
+            begin: stage.begin(),
+        };
+        tell(&stage.process.store, witness).await
+    })
+}
+
+impl<'a> Stage<'a> {
+    async fn set(prepared: &'a Prepared, disturbance: Option<&'a Disturbance>, without: Option<Without>) -> Self {
+        let scenario = &prepared.scenario;
+        let cluster = Cluster(prepared.cluster.0.fork());
+        let clock = Arc::new(ManualClock::at(cluster.0.now()));
+        let mut stop_at = None;
+        match disturbance.map(|disturbance| (disturbance.at, &disturbance.effect)) {
+            Some((At::Point(number), _)) => stop_at = Some(number),
+            Some((At::Call(number), effect)) => {
+                let calls = Calls::any().by(FIRST);
+                let rule = FaultRule::once(effect.fault()).after(number).on(calls);
+                cluster.0.faults().add(rule);
+            }
+            None => {}
+        }
+        let folder = copy(prepared.folder.path());
+        let traffic = Traffic::new();
+        let wire = wire(&cluster, &traffic, FIRST, without);
+        let process = Process::start(folder.path(), &clock, &scenario.settings, 0, wire).await;
+        Self {
+            scenario,
+            disturbance,
+            without,
+            cluster,
+            clock,
+            points: Points::new(stop_at),
+            traffic,
+            folders: vec![folder],
+            process: Arc::new(process),
+            frozen: None,
+            thawed: None,
+        }
+    }
+
+    fn begin(&self) -> Timestamp {
+        self.clock.now() - SignedDuration::try_from(self.clock.monotonic()).unwrap()
+    }
+
+    async fn play(&mut self) {
+        let begin = self.begin();
+        let mut script = self.scenario.script.iter().peekable();
+        loop {
+            while let Some((_, act)) = script.next_if(|(second, _)| begin + seconds(*second) <= self.clock.now()) {
+                self.act(act).await;
+            }
+            let due = self.work().await;
+            if self
+                .frozen
+                .as_ref()
+                .is_some_and(|(_, until)| *until <= self.clock.now())
+            {
+                self.thaw().await;
+                continue;
+            }
+            let open = unfinished(&self.process.store).await;
+            let script_goes_on = script.peek().map(|(second, _)| begin + seconds(*second));
+            let more = [script_goes_on, self.frozen.as_ref().map(|(_, until)| *until)];
+            let look = open.then(|| due.unwrap_or(Timestamp::MAX).min(self.clock.now() + LOOK));
+            let Some(next) = more.into_iter().flatten().chain(look).min() else {
+                return;
+            };
+            assert!(next < begin + LONGEST, "{}: the story has no end", self.scenario.name);
+            self.advance(next);
+        }
+    }
+
+    /// Time passes in the cluster and in the service alike.
+    fn advance(&self, to: Timestamp) {
+        self.cluster.0.advance(to);
+        let passed = to.duration_since(self.clock.now());
+        self.clock.pass(passed.max(SignedDuration::ZERO).unsigned_abs());
+    }
+
+    async fn act(&mut self, act: &Act) {
+        let store = self.process.store.clone();
+        match act {
+            Act::Post(alerts) => {
+                let alerts = alerts(&self.cluster, self.clock.now());
+                assert!(!alerts.is_empty(), "{}: nothing fires", self.scenario.name);
+                let body = notification(&alerts);
+                // Alertmanager sends again until it is answered with 202.
+                while !self.post(body.clone()).await {}
+            }
+            Act::Change(change) => change(&self.cluster),
+            Act::Pause => {
+                let pause = NewPause {
+                    scope: PauseScope::All,
+                    who: "oncall".to_owned(),
+                    source: "test".to_owned(),
+                    why: "a release is under way".to_owned(),
+                    until: None,
+                };
+                store.pause(&pause).await.unwrap();
+            }
+            Act::Resume => {
+                for pause in store.pauses().await.unwrap() {
+                    store.resume(&pause.id, "oncall", "test").await.unwrap();
+                }
+            }
+            Act::Cancel => {
+                let runs = store.runs(&Default::default(), None, 100).await.unwrap();
+                for run in runs.items.iter().filter(|run| run.phase != "finished") {
+                    let id = run.id.parse().map(selfhealer::domain::run::RunId).unwrap();
+                    store.cancel(id, "oncall", "test", "we do it by hand").await.unwrap();
+                }
+            }
+        }
+    }
+
+    async fn post(&mut self, body: serde_json::Value) -> bool {
+        let process = self.process.clone();
+        match self.attend(Box::pin(async move { process.post(&body).await })).await {
+            Attended::Done(()) => true,
+            Attended::Stopped(work) => {
+                self.go_on_without(work).await;
+                false
+            }
+        }
+    }
+
+    /// Lets the process do what is due, whatever becomes of it meanwhile.
+    async fn work(&mut self) -> Option<Timestamp> {
+        loop {
+            let process = self.process.clone();
+            match self.attend(Box::pin(async move { process.work().await })).await {
+                Attended::Done(due) => return due,
+                Attended::Stopped(work) => {
+                    self.go_on_without(Box::pin(async {
+                        let _ = work.await;
+                    }))
+                    .await
+                }
+            }
+        }
+    }
+
+    /// Works until it is done or stands still.
+    async fn attend<T: 'static>(&self, work: Work<T>) -> Attended<T> {
+        let watch = self.points.watch();
+        let mut work: Work<T> = match self.without {
+            Some(Without::Rule(rule)) => Box::pin(watched(watch, sabotage::without(rule, work))),
+            _ => Box::pin(watched(watch, work)),
+        };
+        let alone = self.folders.len() == 1 && self.frozen.is_none() && self.thawed.is_none();
+        let stops = alone && self.disturbance.is_some_and(|disturbance| disturbance.effect.stops());
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Attended::Done(done),
+                () = self.points.reached.notified() => return Attended::Stopped(work),
+                () = self.stuck() => {}
+            }
+            if stops {
+                return Attended::Stopped(work);
+            }
+            // Whoever waits for an answer waits for it or for the end of its patience.
+            self.advance(self.clock.wakes().unwrap());
+        }
+    }
+
+    /// Returns when a call is under way and nothing but time will answer it.
+    async fn stuck(&self) {
+        loop {
+            self.traffic.begins().await;
+            for _ in 0..STILL {
+                tokio::task::yield_now().await;
+            }
+            if self.traffic.goes_on() {
+                return;
+            }
+        }
+    }
+
+    /// The process died, or is held up: another goes on.
+    async fn go_on_without(&mut self, work: Work<()>) {
+        match self.disturbance.map(|disturbance| &disturbance.effect) {
+            Some(Effect::Crash(_)) => self.restart(work).await,
+            Some(Effect::Freeze(_)) => {
+                let until = self.clock.now() + SignedDuration::try_from(LEASE).unwrap() + LOOK + LOOK;
+                self.frozen = Some((work, until));
+                let wire = wire(&self.cluster, &self.traffic, NEXT, self.without);
+                self.process = Arc::new(self.process.twin(wire));
+            }
+            other => panic!("{other:?} stops nobody"),
+        }
+    }
+
+    /// What is on the disk at this moment is all that is left.
+    async fn restart(&mut self, work: Work<()>) {
+        let folder = copy(self.folders.last().unwrap().path());
+        drop(work);
+        self.advance(self.clock.now() + DOWN);
+        let wire = wire(&self.cluster, &self.traffic, NEXT, self.without);
+        let process = Process::start(folder.path(), &self.clock, &self.scenario.settings, 1, wire).await;
+        self.process = Arc::new(process);
+        self.folders.push(folder);
+    }
+
+    /// Whoever was held up goes on as if nothing had happened.
+    async fn thaw(&mut self) {
+        let Some((work, _)) = self.frozen.take() else { return };
+        self.thawed = Some(self.cluster.0.calls().len());
+        self.points.release();
+        self.cluster.0.faults().release();
+        match self.attend(work).await {
+            Attended::Done(()) => {}
+            Attended::Stopped(_) => unreachable!("a process stands still once"),
+        }
+    }
+}
+
+fn seconds(seconds: u64) -> SignedDuration {
+    SignedDuration::try_from(std::time::Duration::from_secs(seconds)).unwrap()
+}
+
+fn wire(cluster: &Cluster, traffic: &Arc<Traffic>, user: &str, without: Option<Without>) -> Wire {
+    let user = User::new(user, &["system:authenticated"]);
+    let server = cluster.0.service().without_token(Some(user));
+    Wire::new(server, traffic, without == Some(Without::UidPrecondition))
+}
