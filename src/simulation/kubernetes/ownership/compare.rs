@@ -121,7 +121,7 @@ fn everything(value: &Value, view: View<'_>, name: &str) -> Set {
     let always = (ALWAYS.contains(&name) && built_in) || (view.required() && !value.is_array());
     let merged = value.is_array() && view.list() != ListKind::Atomic;
     set.member = if value.is_object() || value.is_array() {
-        (!always && !(merged && view.required())) || view.atomic()
+        !(always || merged && view.required()) || view.atomic()
     } else {
         whole
     };

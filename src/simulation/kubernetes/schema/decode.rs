@@ -161,7 +161,7 @@ fn not_base64(text: &str) -> Option<usize> {
     let padded = text.trim_end_matches('=');
     let letter = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
     let wrong = padded.char_indices().find(|(_, c)| !letter(*c)).map(|(at, _)| at);
-    wrong.or_else(|| (text.len() % 4 != 0 || text.len() - padded.len() > 2).then_some(text.len() / 4 * 4))
+    wrong.or_else(|| (!text.len().is_multiple_of(4) || text.len() - padded.len() > 2).then_some(text.len() / 4 * 4))
 }
 
 fn inner(
