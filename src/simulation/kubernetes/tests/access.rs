@@ -101,8 +101,10 @@ async fn tokens_and_roles_decide() {
         rules,
     )
     .await;
-    assert_eq!(
-        answer.value["status"]["resourceRules"][0]["verbs"],
-        json!(["get", "list"])
+    // Besides what everybody may.
+    let rules = answer.value["status"]["resourceRules"].as_array().unwrap();
+    assert!(
+        rules.iter().any(|rule| rule["verbs"] == json!(["get", "list"])),
+        "{rules:?}"
     );
 }

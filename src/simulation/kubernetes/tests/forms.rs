@@ -48,7 +48,7 @@ async fn tables_have_the_columns_that_kubectl_shows() {
     let none = accepting(&service, &format!("{PODS}?includeObject=None"), TABLE)
         .await
         .value;
-    assert!(none["rows"][0].get("object").is_none());
+    assert!(none["rows"][0]["object"].is_null());
     ask(&service, "POST", DEPLOYMENTS, deployment("web")).await;
     let table = accepting(&service, &format!("{DEPLOYMENTS}/web"), TABLE).await.value;
     assert_eq!(
