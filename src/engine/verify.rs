@@ -49,10 +49,15 @@ impl Turn<'_> {
         let now = self.now();
         let stable_for = self.runbook.runbook.verify.stable_for;
         let mut entries = Vec::new();
-        if self.state.healthy_since.is_some() && after(self.claimed.due_at, LATE) < now {
+        // What this turn has seen already leaves no gap, however late the turn came.
+        let watched = self
+            .state
+            .observed_at
+            .map_or(self.claimed.due_at, |at| at.max(self.claimed.due_at));
+        if self.state.healthy_since.is_some() && after(watched, LATE) < now {
             entries.push(Entry::Observed {
                 healthy: None,
-                detail: format!("nobody looked between {} and {now}", self.claimed.due_at),
+                detail: format!("nobody looked between {watched} and {now}"),
             });
         }
         let since = if entries.is_empty() {
@@ -61,7 +66,9 @@ impl Turn<'_> {
             None
         };
         let proves = seen.healthy == Some(true) && since.is_some_and(|since| after(since, stable_for) <= now);
-        let decides = proves || self.state.verify_until.is_some_and(|until| until <= now);
+        // What is healthy at the deadline is given the time to prove it, and looked at as often as before.
+        let over = self.state.verify_until.is_some_and(|until| until <= now);
+        let decides = proves || (over && seen.healthy != Some(true));
         if decides || !entries.is_empty() || self.state.observed != Some(seen.healthy) {
             entries.push(Entry::Observed {
                 healthy: seen.healthy,

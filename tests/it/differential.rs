@@ -3,7 +3,8 @@
 //! A case is a name and a sequence of calls, written as text in `differential/cases/THEME.txt` ([`language`] says how). It is played
 //! on a simulation of its own and in a namespace of its own on the test cluster ([`play`]); what legitimately differs
 //! is made equal ([`normal`]), the rest is compared field by field ([`difference`]). A difference fails the test unless
-//! `differential/exceptions.txt` gives a reason for it ([`exceptions`]), and so does a reason that nothing needs.
+//! `differential/exceptions.txt` gives a reason for it ([`exceptions`]), and so does a reason that nothing needs. Cases that are not
+//! yet mended stand in `differential/open.txt`.
 //!
 //! `CASE=text cargo test --test it differential` plays only the cases whose theme and name contain the text, and
 //! `SHOW=1` prints every answer.
@@ -28,6 +29,14 @@ use language::Case;
 const AT_ONCE: usize = 6;
 /// The suite is worth its name with no fewer.
 const CASES: usize = 150;
+/// Cases in which the simulation is known to be wrong still: each is work to do. They are played and counted, and told when they are
+/// named by `CASE`; a case that is not here must not differ.
+const OPEN: &str = include_str!("differential/open.txt");
+
+/// Whether a case is known to differ.
+fn is_open(case: &Case) -> bool {
+    OPEN.lines().any(|line| line == case.to_string())
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_simulated_api_server_answers_as_the_real_one() {
@@ -55,17 +64,26 @@ async fn the_simulated_api_server_answers_as_the_real_one() {
         .await;
     let mut exceptions = Exceptions::read();
     let mut report = String::new();
-    let mut differing = 0;
+    let (mut differing, mut open) = (0, 0);
     for (case, differences) in played {
         let left: Vec<Difference> = differences
             .into_iter()
             .filter(|difference| !exceptions.excuse(&case, difference))
             .collect();
-        if !left.is_empty() {
-            differing += 1;
-            difference::describe(&case, &left, &mut report);
+        if left.is_empty() {
+            continue;
         }
+        if wanted.is_none() && is_open(&case) {
+            open += 1;
+            continue;
+        }
+        differing += 1;
+        difference::describe(&case, &left, &mut report);
     }
+    println!(
+        "{} of {number} cases agree, {open} are known to differ",
+        number - open - differing
+    );
     if wanted.is_none() {
         for unused in exceptions.unused() {
             writeln!(report, "\nan exception that nothing needs: {unused}").unwrap();

@@ -202,6 +202,15 @@ impl Cluster {
         });
     }
 
+    /// Whether any node takes new pods.
+    pub fn cordon(&self, cordoned: bool) {
+        for node in ["node-1", "node-2", "node-3"] {
+            self.change(&Key::new(NODES, "", node), |node| {
+                node["spec"]["unschedulable"] = cordoned.into();
+            });
+        }
+    }
+
     /// Takes the right to evict away.
     pub fn forbid_evictions(&self) {
         let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"});

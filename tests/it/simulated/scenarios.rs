@@ -188,6 +188,16 @@ pub fn all() -> Vec<Scenario> {
             vec![(0, FIRES)],
         )
         .impatient(),
+        // Healthy before the time is over, and not yet for long enough.
+        scenario(
+            "healthy_at_the_last_moment",
+            |cluster| {
+                sick(cluster);
+                cluster.cordon(true);
+            },
+            vec![(0, FIRES), (12, Change(|cluster| cluster.cordon(false)))],
+        )
+        .impatient(),
         scenario(
             "the_next_pod_crashes",
             |cluster| {
