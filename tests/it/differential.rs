@@ -29,6 +29,8 @@ use language::Case;
 const AT_ONCE: usize = 6;
 /// The suite is worth its name with no fewer.
 const CASES: usize = 150;
+/// How often a case is played that differs.
+const PLAYS: usize = 3;
 /// Cases in which the simulation is known to be wrong still: each is work to do. They are played and counted, and told when they are
 /// named by `CASE`; a case that is not here must not differ.
 const OPEN: &str = include_str!("differential/open.txt");
@@ -65,15 +67,24 @@ async fn the_simulated_api_server_answers_as_the_real_one() {
     let mut exceptions = Exceptions::read();
     let mut report = String::new();
     let (mut differing, mut open) = (0, 0);
-    for (case, differences) in played {
-        let left: Vec<Difference> = differences
-            .into_iter()
-            .filter(|difference| !exceptions.excuse(&case, difference))
-            .collect();
+    let mut plays = number;
+    for (mut case, differences) in played {
+        let mut left = exceptions.not_excused(&case, differences);
+        let known = wanted.is_none() && is_open(&case);
+        // On the test cluster controllers write as well, sooner or later: what comes from that does not come thrice.
+        for _ in 1..PLAYS {
+            if left.is_empty() || known {
+                break;
+            }
+            let differences;
+            (case, differences) = compare(plane, client.clone(), plays, case, show).await;
+            left = exceptions.not_excused(&case, differences);
+            plays += 1;
+        }
         if left.is_empty() {
             continue;
         }
-        if wanted.is_none() && is_open(&case) {
+        if known {
             open += 1;
             continue;
         }

@@ -21,8 +21,15 @@ impl Exceptions {
         Self(lines.map(exception).collect())
     }
 
+    /// The differences that are not on the list.
+    pub fn not_excused(&mut self, case: &Case, differences: Vec<Difference>) -> Vec<Difference> {
+        let mut left = differences;
+        left.retain(|difference| !self.excuse(case, difference));
+        left
+    }
+
     /// Whether a difference is on the list.
-    pub fn excuse(&mut self, case: &Case, difference: &Difference) -> bool {
+    fn excuse(&mut self, case: &Case, difference: &Difference) -> bool {
         let name = case.to_string();
         let mut excused = false;
         for exception in &mut self.0 {
