@@ -70,6 +70,9 @@ async fn applies() {
         .pipe("kubectl apply --server-side --field-manager=other -f -", &other)
         .await;
     session
+        .run("kubectl get configmap settings -o yaml --show-managed-fields")
+        .await;
+    session
         .pipe("kubectl apply -f -", &CONFIG.replace("\ndata", "\ndota"))
         .await;
     session

@@ -40,10 +40,11 @@ pub fn apply(
     let last = managed.get(manager).unwrap_or_default();
     let wanted = stripped(fields_of(config, view), manager);
     let mut merged = merge(live, config, view);
-    let others = managed
+    // What it applies now stays, too, where only the map or object around it is given up.
+    let kept = managed
         .others(manager)
-        .fold(Set::default(), |all, (_, set)| all.union(set));
-    prune(&mut merged, &last.difference(&wanted), &others, view);
+        .fold(wanted.clone(), |all, (_, set)| all.union(set));
+    prune(&mut merged, &last.difference(&wanted), &kept, view);
     finish(&mut merged);
     let difference = compare(live, &merged, view);
     let changed = difference.added.union(&difference.modified);
@@ -166,10 +167,10 @@ fn merge_list(live: &[Value], config: &[Value], view: View<'_>) -> Value {
     Value::Array(merged)
 }
 
-/// Takes away what the manager applied before and does not any more, unless others own it.
-fn prune(value: &mut Value, dropped: &Set, others: &Set, view: View<'_>) {
+/// Takes away what the manager applied before and does not any more, unless it or something in it is kept.
+fn prune(value: &mut Value, dropped: &Set, kept: &Set, view: View<'_>) {
     match value {
-        Value::Object(fields) => prune_object(fields, dropped, others, view),
+        Value::Object(fields) => prune_object(fields, dropped, kept, view),
         Value::Array(items) if view.list() != ListKind::Atomic => {
             let kind = view.list();
             items.retain_mut(|item| {
@@ -177,7 +178,7 @@ fn prune(value: &mut Value, dropped: &Set, others: &Set, view: View<'_>) {
                 let Some(dropped) = dropped.children.get(&name) else {
                     return true;
                 };
-                let kept = others.children.get(&name).cloned().unwrap_or_default();
+                let kept = kept.children.get(&name).cloned().unwrap_or_default();
                 if dropped.member && kept.is_empty() {
                     return false;
                 }
@@ -189,12 +190,12 @@ fn prune(value: &mut Value, dropped: &Set, others: &Set, view: View<'_>) {
     }
 }
 
-fn prune_object(fields: &mut Map<String, Value>, dropped: &Set, others: &Set, view: View<'_>) {
+fn prune_object(fields: &mut Map<String, Value>, dropped: &Set, kept: &Set, view: View<'_>) {
     for (element, dropped) in &dropped.children {
         let Some(name) = element.strip_prefix("f:") else {
             continue;
         };
-        let kept = others.children.get(element).cloned().unwrap_or_default();
+        let kept = kept.children.get(element).cloned().unwrap_or_default();
         if dropped.member && kept.is_empty() {
             fields.remove(name);
             continue;

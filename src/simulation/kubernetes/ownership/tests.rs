@@ -122,3 +122,20 @@ fn sets_are_written_as_they_are_read() {
         [".metadata.labels", ".metadata.labels.app", ".spec.x[=\"a\"]"]
     );
 }
+
+#[test]
+fn who_gives_up_a_map_keeps_what_it_still_applies_in_it() {
+    // As kubectl leaves it when it goes from its own way of applying to the server's.
+    let mut live = applied(&json!({}), deployment(1, "web:1"), "kubectl", false).unwrap();
+    for entry in live["metadata"]["managedFields"].as_array_mut().unwrap() {
+        entry["fieldsV1"]["f:metadata"]["f:labels"]["."] = json!({});
+    }
+    let again = applied(&live, deployment(1, "web:1"), "kubectl", false).unwrap();
+    assert_eq!(again["metadata"]["labels"], json!({"app": "web"}));
+    assert_eq!(owned(&again, "kubectl")["f:metadata"]["f:labels"], json!({"f:app": {}}));
+    // And what it does not is gone, with the map.
+    let mut without = deployment(1, "web:1");
+    without["metadata"].as_object_mut().unwrap().remove("labels");
+    let gone = applied(&live, without, "kubectl", false).unwrap();
+    assert!(gone["metadata"].get("labels").is_none());
+}
