@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::Context;
 use tokio::{
+    runtime::Handle,
     signal::unix::{SignalKind, signal},
     sync::{Notify, watch},
     task::JoinSet,
@@ -109,8 +110,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let _ = admin.await;
         "the admin listener"
     });
-    tasks.spawn(async move {
-        writer.run().await;
+    let runtime = Handle::current();
+    tasks.spawn_blocking(move || {
+        runtime.block_on(writer.run());
         "the inbox's writer"
     });
     let unfolder = unfolder(&config, &shared).run(stop_intake.clone());

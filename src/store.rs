@@ -1,18 +1,21 @@
-//! The durable record: inbox, episodes, runs, journals, audit. The one user of `sqlx`.
+//! The durable record: inbox, episodes, runs, journals, audit. The one user of `sqlx`, and of `rusqlite` (in [`append`] and
+//! [`checkpoint`]).
 //!
-//! One writing connection, transactions that begin as writers, WAL with `synchronous = FULL`: what `commit` returned
+//! One writes at a time ([`turn`]), transactions begin as writers, WAL with `synchronous = FULL`: what `commit` returned
 //! from survives a power cut. The SQL is what SQLite and PostgreSQL share (`$1`, `RETURNING`, `ON CONFLICT`); what
 //! differs stands in the folders of [`migrations`].
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::AnyPool;
 
 use crate::{clock::Clock, ids::Ids};
 
+mod append;
 mod audit;
 mod bulk;
+mod checkpoint;
 mod error;
 mod inbox;
 mod ledger;
@@ -25,9 +28,12 @@ mod record;
 mod retention;
 mod runbooks;
 mod runs;
+mod turn;
 mod unfold;
 
+use append::Appender;
 pub use audit::Audit;
+use checkpoint::Checkpointer;
 pub use error::{OpenError, StoreError};
 pub use inbox::{NewPost, StoredPost};
 pub use ledger::Judged;
@@ -36,6 +42,7 @@ pub use orders::{NewPause, OrderError, PauseRow, PauseScope};
 pub use read::{AlertView, JournalView, Page, RunDetail, RunFilter, RunView};
 pub use record::{Change, CommitError};
 pub use runs::{Claim, Claimed, RunAlert, Story};
+use turn::{Turns, Writing};
 pub use unfold::{Known, KnownEpisode, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded, WaitingRun};
 
 /// The store.
@@ -43,6 +50,9 @@ pub use unfold::{Known, KnownEpisode, LastRun, NewEpisode, NewRun, SeenEpisode, 
 pub struct Store {
     writer: AnyPool,
     readers: AnyPool,
+    turns: Turns,
+    appender: Appender,
+    checkpointer: Checkpointer,
     clock: Arc<dyn Clock>,
     ids: Arc<Ids>,
     /// Held as long as the store lives: a second process on the same file must not start.
@@ -53,8 +63,10 @@ impl Store {
     /// A transaction that holds the write lock from its first statement on.
     ///
     /// A deferred one that reads first fails with "database is locked" when it comes to write.
-    async fn begin(&self) -> Result<Transaction<'static, Any>, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    async fn begin(&self) -> Result<Writing, StoreError> {
+        let turn = self.turns.next().await?;
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Writing { transaction, turn })
     }
 
     /// The clock that leases are counted in: the database is in this process, so its time is ours.

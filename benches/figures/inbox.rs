@@ -31,7 +31,8 @@ pub fn closed(alerts: usize, posts: u64) {
             .await
             .unwrap();
         let (inbox, writer) = accept::inbox(store, clock, Metrics::new(), u64::MAX, Arc::default(), Arc::default());
-        tokio::spawn(writer.run());
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || runtime.block_on(writer.run()));
         let begin = Instant::now();
         let tasks: Vec<_> = (0..CONNECTIONS)
             .map(|first| tokio::spawn(sender(inbox.clone(), alerts, first, posts)))

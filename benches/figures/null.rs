@@ -35,8 +35,9 @@ pub fn serve(folder: &str) {
             Arc::default(),
             Arc::default(),
         );
-        tokio::spawn(async move {
-            while let Some(batch) = writer.next().await {
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            while let Some(batch) = runtime.block_on(writer.next()) {
                 batch.answer(Ok(()));
             }
         });

@@ -140,11 +140,12 @@ fn outline(body: &[u8]) -> Result<(u32, u64), AcceptError> {
 }
 
 impl Writer {
-    /// Commits what waits until nobody can send any more.
+    /// Commits what waits until nobody can send any more. It blocks its thread while it commits, and should have one of its own.
     pub async fn run(mut self) {
         while let Some(batch) = self.next().await {
             crash_point(CrashPoint::AcceptBeforeCommit).await;
             // Counted before they can be unfolded, so that the count never falls below zero.
+            let posts = batch.posts.len();
             let alerts = batch.posts.iter().map(|post| u64::from(post.alerts)).sum();
             self.waiting.fetch_add(alerts, Ordering::Relaxed);
             let committed = self.store.append(&batch.posts).await;
@@ -155,7 +156,6 @@ impl Writer {
             self.metrics
                 .inbox_alerts
                 .set(i64::try_from(waiting).unwrap_or(i64::MAX));
-            let posts = batch.posts.len();
             batch.answer(committed.as_ref().copied());
             match &committed {
                 Ok(()) => self.arrived.notify_one(),

@@ -33,7 +33,7 @@ use matching::{Candidate, candidates};
 /// Alerts that one transaction takes at the most, unless a single post has more. Acknowledgements wait for it.
 const BATCH: u32 = 1_000;
 /// Alerts a second beyond which unfolding leaves its time to posts that keep coming: above the 10,000 that are promised.
-const PACE: f64 = 12_000.0;
+const PACE: f64 = 10_500.0;
 /// How long a failed batch waits, and how long a missed wake-up can cost.
 const AGAIN: Duration = Duration::from_secs(2);
 

@@ -24,23 +24,51 @@ pub(super) async fn insert<T>(
     rows: &[T],
     bind: impl for<'q> Fn(Bound<'q>, &T) -> Bound<'q>,
 ) -> Result<(), StoreError> {
-    let mut rest = rows;
-    for size in CHUNKS {
-        if rest.len() < size {
-            continue;
-        }
-        let statement = format!("{head} VALUES {} {tail}", placeholders(size, columns));
-        while rest.len() >= size {
-            let (chunk, others) = rest.split_at(size);
-            rest = others;
-            let mut query = sqlx::query(AssertSqlSafe(statement.clone()));
-            for row in chunk {
-                query = bind(query, row);
-            }
-            query.execute(&mut *connection).await?;
-        }
+    let mut chunks = Chunks {
+        rest: rows,
+        head,
+        columns,
+        tail,
+    };
+    let mut next = chunks.next().map(|(statement, chunk)| bound(statement, chunk, &bind));
+    while let Some(query) = next {
+        // The connection's thread works on one statement while the next one's values are bound here.
+        let (done, following) = tokio::join!(query.execute(&mut *connection), async {
+            chunks.next().map(|(statement, chunk)| bound(statement, chunk, &bind))
+        });
+        done?;
+        next = following;
     }
     Ok(())
+}
+
+/// Rows, cut into chunks of the fixed sizes, each with its statement.
+struct Chunks<'a, T> {
+    rest: &'a [T],
+    head: &'a str,
+    columns: usize,
+    tail: &'a str,
+}
+
+impl<'a, T> Iterator for Chunks<'a, T> {
+    type Item = (String, &'a [T]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let size = CHUNKS.into_iter().find(|size| *size <= self.rest.len())?;
+        let (chunk, rest) = self.rest.split_at(size);
+        self.rest = rest;
+        let statement = format!(
+            "{} VALUES {} {}",
+            self.head,
+            placeholders(size, self.columns),
+            self.tail
+        );
+        Some((statement, chunk))
+    }
+}
+
+fn bound<T>(statement: String, rows: &[T], bind: &impl for<'q> Fn(Bound<'q>, &T) -> Bound<'q>) -> Bound<'static> {
+    rows.iter().fold(sqlx::query(AssertSqlSafe(statement)), bind)
 }
 
 /// Runs `head (…) tail` over all keys in chunks and hands on every row. A chunk that is not full repeats its last key.

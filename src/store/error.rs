@@ -47,24 +47,35 @@ impl StoreError {
             Self::Statement(_) => "store_statement",
         }
     }
+
+    /// SQLite's primary result code is the low byte of the extended one: https://sqlite.org/rescode.html
+    fn of_code(code: i32, text: String) -> Self {
+        match code & 0xff {
+            13 => Self::Full(text),
+            8 => Self::ReadOnly(text),
+            11 | 26 => Self::Corrupt(text),
+            10 | 14 => Self::Io(text),
+            5 | 6 => Self::Busy(text),
+            18..=20 => Self::Data(text),
+            _ => Self::Statement(text),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        Self::of_code(code.unwrap_or_default(), error.to_string())
+    }
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let text = error.to_string();
         match &error {
-            // SQLite's primary result code is the low byte of the extended one: https://sqlite.org/rescode.html
             sqlx::Error::Database(database) => {
-                let code = database.code().and_then(|code| code.parse::<u32>().ok());
-                match code.map(|code| code & 0xff) {
-                    Some(13) => Self::Full(text),
-                    Some(8) => Self::ReadOnly(text),
-                    Some(11 | 26) => Self::Corrupt(text),
-                    Some(10 | 14) => Self::Io(text),
-                    Some(5 | 6) => Self::Busy(text),
-                    Some(18..=20) => Self::Data(text),
-                    _ => Self::Statement(text),
-                }
+                let code = database.code().and_then(|code| code.parse().ok());
+                Self::of_code(code.unwrap_or_default(), text)
             }
             sqlx::Error::Io(_) => Self::Io(text),
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Busy(text),

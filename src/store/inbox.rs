@@ -1,9 +1,9 @@
 //! Posts as received: appended before they are answered, unfolded after.
 
 use jiff::Timestamp;
-use sqlx::{AnyConnection, Row};
+use sqlx::Row;
 
-use super::{Store, StoreError, bulk, micros, moment};
+use super::{Store, StoreError, moment};
 
 /// A post that is about to be accepted.
 #[derive(Clone, Debug)]
@@ -32,15 +32,12 @@ pub struct StoredPost {
 }
 
 impl Store {
-    /// Commits these posts together: when it returns, they are on the disk.
+    /// Commits these posts together: when it returns, they are on the disk. It blocks the thread for the commit.
     pub async fn append(&self, posts: &[NewPost]) -> Result<(), StoreError> {
-        // One row is one statement, and that is a transaction by itself.
-        if let [_] = posts {
-            return insert(&mut *self.writer.acquire().await?, posts).await;
-        }
-        let mut tx = self.begin().await?;
-        insert(&mut tx, posts).await?;
-        tx.commit().await?;
+        let turn = self.turns.next().await?;
+        self.appender.append(posts)?;
+        drop(turn);
+        self.checkpointer.look();
         Ok(())
     }
 
@@ -87,23 +84,4 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
-}
-
-async fn insert(connection: &mut AnyConnection, posts: &[NewPost]) -> Result<(), StoreError> {
-    bulk::insert(
-        connection,
-        "INSERT INTO posts (received_at, source, alerts, state, body)",
-        5,
-        "",
-        posts,
-        |query, post| {
-            query
-                .bind(micros(post.received_at))
-                .bind(post.source.clone())
-                .bind(i64::from(post.alerts))
-                .bind(0_i64)
-                .bind(post.body.to_vec())
-        },
-    )
-    .await
 }

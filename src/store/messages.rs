@@ -164,6 +164,7 @@ impl Store {
 
     /// Keeps what a service has forbidden until then.
     pub async fn hold(&self, scope: &str, until: Timestamp) -> Result<(), StoreError> {
+        let _turn = self.turns.next().await?;
         sqlx::query(
             "INSERT INTO holds (scope, until) VALUES ($1, $2) ON CONFLICT (scope) DO UPDATE SET until = excluded.until",
         )

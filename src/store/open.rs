@@ -4,7 +4,6 @@ use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use sqlx::{
@@ -13,13 +12,28 @@ use sqlx::{
     migrate::MigrateError,
 };
 
-use super::{OpenError, Store, StoreError, micros, migrations};
+use super::{
+    OpenError, Store, StoreError,
+    append::Appender,
+    checkpoint::Checkpointer,
+    micros, migrations,
+    turn::{self, Turns},
+};
 use crate::{clock::Clock, ids::Ids};
 
 /// Connections that only read: pages and the API never wait for a writer.
 const READERS: u32 = 4;
-/// How long a writer waits for its turn before the post is answered with 503.
-const WRITER_PATIENCE: Duration = Duration::from_secs(5);
+/// What each connection is told. WAL, so that readers never wait; FULL, so that a commit is on the disk; little cache, since
+/// memory is promised small; a commit moves the log into the database only where [`checkpoint`](super::checkpoint) is far behind.
+const SETTINGS: [&str; 7] = [
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = OFF",
+    "PRAGMA cache_size = -4096",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA wal_autocheckpoint = 16000",
+    "PRAGMA journal_size_limit = 67108864",
+];
 
 impl Store {
     /// Opens the database at this path, creating it when it is missing.
@@ -40,9 +54,15 @@ impl Store {
             },
         })?;
         let readers = pool(file, READERS, false).await.map_err(unusable)?;
+        let appender = Appender::open(file).map_err(unusable)?;
+        let turns = Turns::default();
+        let checkpointer = Checkpointer::open(file, turns.clone()).map_err(unusable)?;
         let store = Self {
             writer,
             readers,
+            turns,
+            appender,
+            checkpointer,
             clock,
             ids,
             _lock: Some(Arc::new(lock)),
@@ -53,6 +73,8 @@ impl Store {
 
     /// Writes nothing more and lets the file go.
     pub async fn close(&self) {
+        self.appender.close();
+        self.checkpointer.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -121,7 +143,7 @@ async fn pool(file: &Path, connections: u32, writes: bool) -> Result<AnyPool, St
     let pool = AnyPoolOptions::new()
         .max_connections(connections)
         .min_connections(1)
-        .acquire_timeout(WRITER_PATIENCE)
+        .acquire_timeout(turn::PATIENCE)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
@@ -132,26 +154,26 @@ async fn pool(file: &Path, connections: u32, writes: bool) -> Result<AnyPool, St
     Ok(pool)
 }
 
-/// WAL, so that readers never wait; FULL, so that a commit is on the disk; little cache, since memory is promised small.
 async fn settle(connection: &mut AnyConnection, writes: bool) -> Result<(), sqlx::Error> {
     if writes {
         connection.execute("PRAGMA journal_mode = WAL").await?;
     }
-    for setting in [
-        "PRAGMA synchronous = FULL",
-        "PRAGMA foreign_keys = OFF",
-        "PRAGMA cache_size = -4096",
-        "PRAGMA temp_store = MEMORY",
-        "PRAGMA busy_timeout = 5000",
-        "PRAGMA wal_autocheckpoint = 4000",
-        "PRAGMA journal_size_limit = 67108864",
-    ] {
+    for setting in SETTINGS {
         connection.execute(setting).await?;
     }
     if !writes {
         connection.execute("PRAGMA query_only = ON").await?;
     }
     Ok(())
+}
+
+/// A connection besides sqlx's, to a database that has its tables.
+pub(super) fn settled(file: &Path) -> Result<rusqlite::Connection, StoreError> {
+    let connection = rusqlite::Connection::open(file)?;
+    for setting in SETTINGS {
+        connection.execute_batch(setting)?;
+    }
+    Ok(connection)
 }
 
 /// When a commit fails, for example on a full disk, SQLite has rolled back by itself and sqlx does not know: such a

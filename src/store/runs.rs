@@ -91,6 +91,7 @@ impl Store {
     /// Claims runs that are due, oldest first.
     pub async fn claim(&self, owner: &str, lease: Duration, limit: usize) -> Result<Vec<Claim>, StoreError> {
         let now = self.now();
+        let turn = self.turns.next().await?;
         let rows = sqlx::query(
             "UPDATE runs SET lease_owner = $1, lease_until = $2, epoch = epoch + 1
              WHERE id IN (SELECT id FROM runs WHERE finished_at IS NULL AND due_at <= $3 AND lease_until <= $4
@@ -104,6 +105,7 @@ impl Store {
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&self.writer)
         .await?;
+        drop(turn);
         if !rows.is_empty() {
             crash_point(CrashPoint::ClaimAfterCommit).await;
         }
@@ -164,6 +166,7 @@ impl Store {
 
     /// Gives a claim back without having done anything.
     pub async fn release(&self, claim: &Claim, due_at: Timestamp) -> Result<(), StoreError> {
+        let _turn = self.turns.next().await?;
         sqlx::query(
             "UPDATE runs SET lease_until = 0, due_at = $3 WHERE id = $1 AND epoch = $2 AND finished_at IS NULL",
         )

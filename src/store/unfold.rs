@@ -144,6 +144,7 @@ impl Store {
         write(&mut tx, &unfolded, micros(self.now())).await?;
         crash_point(CrashPoint::UnfoldBeforeCommit).await;
         tx.commit().await?;
+        self.checkpointer.look();
         crash_point(CrashPoint::UnfoldAfterCommit).await;
         Ok(())
     }

@@ -86,8 +86,8 @@ impl World {
                 body: body.to_string().into(),
             })
             .collect();
-        self.unfolder.store.append(&posts).await.unwrap();
         self.unfolder.waiting.fetch_add(posts.len() as u64, Ordering::Relaxed);
+        self.unfolder.store.append(&posts).await.unwrap();
         while self.unfolder.batch().await.unwrap() > 0 {}
     }
 

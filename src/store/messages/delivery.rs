@@ -59,6 +59,7 @@ impl Store {
         lease: Duration,
     ) -> Result<Option<MessageClaim>, StoreError> {
         let now = self.now();
+        let turn = self.turns.next().await?;
         let row = sqlx::query(
             "UPDATE messages SET lease_owner = $1, lease_until = $2, epoch = epoch + 1,
              posting_at = CASE WHEN remote_ts IS NULL THEN COALESCE(posting_at, $3) ELSE posting_at END
@@ -70,6 +71,7 @@ impl Store {
         .bind(message.id.clone())
         .fetch_optional(&self.writer)
         .await?;
+        drop(turn);
         let claim = |row: AnyRow| {
             Ok(MessageClaim {
                 id: message.id.clone(),
