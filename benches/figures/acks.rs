@@ -20,7 +20,8 @@ pub fn closed(table: &mut Table) {
     let runtime = runtime();
     for (alerts, posts) in SIZES {
         let (mut rates, mut of_yardstick, mut of_null, mut unfolded) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (mut ceiling, mut of_ceiling, mut inbox) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut behind, mut ceiling, mut of_ceiling) = (Vec::new(), Vec::new(), Vec::new());
+        let mut inbox = Vec::new();
         for round in 1..=ROUNDS {
             let yardstick = yardstick("closed", alerts, posts);
             let null = {
@@ -28,6 +29,11 @@ pub fn closed(table: &mut Table) {
                 closed_loop(&server.address, alerts, posts)
             };
             let behind_http = {
+                let server = Server::yardstick();
+                closed_loop(&server.address, alerts, posts)
+            };
+            let unfolding = {
+                let _unfolding = Server::unfolding(alerts);
                 let server = Server::yardstick();
                 closed_loop(&server.address, alerts, posts)
             };
@@ -46,11 +52,12 @@ pub fn closed(table: &mut Table) {
             });
             println!(
                 "alerts={alerts} round={round} yardstick={:.0}/s (p99 {:.2} ms) null={:.0}/s behind_http={:.0}/s \
-                 inbox={:.0}/s service={:.0}/s (p50 {:.2} p99 {:.2} max {:.2} ms, {} refused) unfolded={rate:.0} alerts/s",
+                 (and unfolding {:.0}/s) inbox={:.0}/s service={:.0}/s (p50 {:.2} p99 {:.2} max {:.2} ms, {} refused) unfolded={rate:.0} alerts/s",
                 yardstick.rate(),
                 yardstick.p99,
                 null.rate(),
                 behind_http.rate(),
+                unfolding.rate(),
                 inbox_alone.rate(),
                 service.rate(),
                 service.p50,
@@ -61,8 +68,9 @@ pub fn closed(table: &mut Table) {
             rates.push(service.rate());
             of_yardstick.push(100.0 * service.rate() / yardstick.rate());
             of_null.push(100.0 * service.rate() / null.rate());
-            ceiling.push(100.0 * behind_http.rate() / yardstick.rate());
-            of_ceiling.push(100.0 * service.rate() / behind_http.rate());
+            behind.push(100.0 * behind_http.rate() / yardstick.rate());
+            ceiling.push(100.0 * unfolding.rate() / yardstick.rate());
+            of_ceiling.push(100.0 * service.rate() / unfolding.rate());
             inbox.push(100.0 * inbox_alone.rate() / yardstick.rate());
             unfolded.push(rate);
         }
@@ -76,11 +84,16 @@ pub fn closed(table: &mut Table) {
         );
         table.note(
             format!("{what}: what the yardstick itself reaches of that behind the same HTTP server"),
+            median(&mut behind),
+            " %",
+        );
+        table.note(
+            format!("{what}: … while 10,000 alerts/s are unfolded beside it"),
             median(&mut ceiling),
             " %",
         );
         table.note(
-            format!("{what}: of the yardstick behind the same HTTP server"),
+            format!("{what}: of the yardstick behind the same HTTP server and beside unfolding"),
             median(&mut of_ceiling),
             " %",
         );

@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         ["closed", address, alerts, posts] => load::closed(address, alerts.parse().unwrap(), posts.parse().unwrap()),
         ["inbox", alerts, posts] => inbox::closed(alerts.parse().unwrap(), posts.parse().unwrap()),
         ["open", address, rate, seconds] => load::open(address, rate.parse().unwrap(), seconds.parse().unwrap()),
+        ["unfold-beside", alerts, folder] => unfolding::beside(folder, alerts.parse().unwrap()),
         ["simulated-cluster"] => simulation::story(),
         parts => return figures(parts),
     }

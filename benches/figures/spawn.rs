@@ -105,19 +105,27 @@ pub struct Server {
 impl Server {
     /// The one that stores nothing.
     pub fn null() -> Self {
-        Self::start(std::env::current_exe().unwrap(), "null-server")
+        Self::start(std::env::current_exe().unwrap(), &["null-server"])
     }
 
     /// The yardstick behind HTTP.
     pub fn yardstick() -> Self {
-        Self::start(yardstick_program(), "http")
+        Self::start(yardstick_program(), &["http"])
     }
 
-    fn start(program: PathBuf, how: &str) -> Self {
+    /// No server, but what a service has to do besides: unfolding, of posts of so many alerts.
+    pub fn unfolding(alerts: u64) -> Self {
+        Self::start(
+            std::env::current_exe().unwrap(),
+            &["unfold-beside", &alerts.to_string()],
+        )
+    }
+
+    fn start(program: PathBuf, how: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(program);
         let mut child = command
-            .arg(how)
+            .args(how)
             .arg(folder.path())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,6 +1,7 @@
 //! Unfolding alone: an inbox that is full, and what an alert costs with ten runbooks and with a thousand.
 
 use std::{
+    io::Write,
     path::Path,
     sync::{
         Arc,
@@ -28,6 +29,9 @@ const ALERTS: usize = 10;
 const POSTS: u64 = 3_000;
 const FEW: usize = 10;
 const MANY: usize = 1_000;
+/// What is unfolded beside something else: what is promised, for longer than a round takes.
+const BESIDE_RATE: u64 = 10_000;
+const BESIDE_SECONDS: u64 = 8;
 
 pub fn measure(table: &mut Table) {
     let runtime = runtime();
@@ -53,32 +57,31 @@ pub fn measure(table: &mut Table) {
     );
 }
 
+/// Unfolds 10,000 alerts a second from an inbox that is full, in posts of so many, until it is killed or has none left. Says on
+/// the first line that it begins.
+pub fn beside(folder: &str, alerts: usize) {
+    runtime().block_on(async {
+        let posts = BESIDE_SECONDS * BESIDE_RATE / alerts as u64;
+        let unfolder = unfolder(Path::new(folder), 0, alerts, posts).await;
+        println!("unfolding");
+        std::io::stdout().flush().unwrap();
+        let (begin, mut unfolded) = (Instant::now(), 0);
+        loop {
+            let batch = unfolder.batch().await.unwrap();
+            assert!(batch > 0, "nothing is left to unfold: the round took too long");
+            unfolded += batch;
+            let due = Duration::from_secs_f64(unfolded as f64 / BESIDE_RATE as f64);
+            tokio::time::sleep(due.saturating_sub(begin.elapsed())).await;
+        }
+    });
+}
+
 /// Alerts for all the runbooks in turn, each about a pod of its own, so that each opens a run.
 async fn unfolded_per_second(runbooks: usize) -> f64 {
     let folder = tempfile::tempdir().unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let ids = Arc::new(Ids::random(clock.clone()));
-    let store = Store::open(&folder.path().join("unfolding.db"), clock.clone(), ids.clone())
-        .await
-        .unwrap();
-    let books = books(folder.path(), runbooks, &store).await;
-    let waiting = Arc::new(AtomicU64::new(fill(&store, runbooks, clock.as_ref()).await));
+    let unfolder = unfolder(folder.path(), runbooks, ALERTS, POSTS).await;
+    let (store, waiting) = (unfolder.store.clone(), unfolder.waiting.clone());
     let alerts = waiting.load(Ordering::Relaxed);
-    let unfolder = Unfolder {
-        store: store.clone(),
-        books,
-        clock,
-        ids,
-        metrics: Metrics::new(),
-        options: Options {
-            cluster_label: "cluster".to_owned(),
-            cluster_value: None,
-            settle: Duration::from_secs(10),
-        },
-        waiting: waiting.clone(),
-        arrived: Arc::default(),
-        wake: Arc::default(),
-    };
     let stop = CancellationToken::new();
     let begin = Instant::now();
     let task = tokio::spawn(unfolder.run(stop.clone()));
@@ -91,6 +94,32 @@ async fn unfolded_per_second(runbooks: usize) -> f64 {
     task.await.unwrap();
     store.close().await;
     alerts as f64 / took.as_secs_f64()
+}
+
+/// An unfolder whose inbox has these posts.
+async fn unfolder(folder: &Path, runbooks: usize, alerts: usize, posts: u64) -> Unfolder {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let ids = Arc::new(Ids::random(clock.clone()));
+    let store = Store::open(&folder.join("unfolding.db"), clock.clone(), ids.clone())
+        .await
+        .unwrap();
+    let books = books(folder, runbooks, &store).await;
+    fill(&store, runbooks, alerts, posts, clock.as_ref()).await;
+    Unfolder {
+        store,
+        books,
+        clock,
+        ids,
+        metrics: Metrics::new(),
+        options: Options {
+            cluster_label: "cluster".to_owned(),
+            cluster_value: None,
+            settle: Duration::from_secs(10),
+        },
+        waiting: Arc::new(AtomicU64::new(posts * alerts as u64)),
+        arrived: Arc::default(),
+        wake: Arc::default(),
+    }
 }
 
 async fn books(folder: &Path, count: usize, store: &Store) -> Books {
@@ -109,24 +138,23 @@ async fn books(folder: &Path, count: usize, store: &Store) -> Books {
     books
 }
 
-async fn fill(store: &Store, runbooks: usize, clock: &dyn Clock) -> u64 {
-    let mut names: Vec<Posts> = (0..runbooks)
-        .map(|n| Posts::new(ALERTS, &alertname(n), |_| String::new()))
+async fn fill(store: &Store, runbooks: usize, alerts: usize, posts: u64, clock: &dyn Clock) {
+    let mut names: Vec<Posts> = (0..runbooks.max(1))
+        .map(|n| Posts::new(alerts, &alertname(n), |_| String::new()))
         .collect();
-    let mut posts = Vec::new();
-    for n in 0..POSTS {
-        let of = n as usize % runbooks;
-        posts.push(NewPost {
+    let mut new = Vec::new();
+    for n in 0..posts {
+        let of = n as usize % names.len();
+        new.push(NewPost {
             received_at: clock.now(),
             source: "bench".to_owned(),
-            alerts: ALERTS as u32,
+            alerts: alerts as u32,
             body: Bytes::copy_from_slice(names[of].number(n)),
         });
     }
-    for chunk in posts.chunks(512) {
+    for chunk in new.chunks(512) {
         store.append(chunk).await.unwrap();
     }
-    POSTS * ALERTS as u64
 }
 
 fn alertname(n: usize) -> String {
