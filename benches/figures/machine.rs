@@ -66,6 +66,11 @@ fn field(file: &str, name: &str) -> u64 {
         .unwrap_or_default()
 }
 
+/// How long this thread has been on a core: what else runs on the machine does not count.
+pub fn cpu_time() -> Duration {
+    Duration::from_nanos(field("/proc/thread-self/schedstat", ""))
+}
+
 pub fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
