@@ -149,7 +149,9 @@ fn zeroes(resource: ResourceId, object: &mut Value) {
                 "ephemeralContainerStatuses",
             ] {
                 each(Some(status), list, &states);
-                moments_of(&mut status[list]);
+                if let Some(statuses) = status.get_mut(list) {
+                    moments_of(statuses);
+                }
             }
             // The old field is the first of the new one.
             let (one, many) = (status["podIP"].clone(), status["podIPs"][0]["ip"].clone());
@@ -305,7 +307,11 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 fn node(object: &mut Value) {
-    fields(object, "spec");
+    let spec = fields(object, "spec");
+    // The old field is the first of the new one.
+    if let Some(range) = spec.get("podCIDR").filter(|range| range.is_string()).cloned() {
+        default(spec, "podCIDRs", json!([range]));
+    }
     let status = fields(object, "status");
     default(status, "daemonEndpoints", json!({"kubeletEndpoint": {"Port": 0}}));
     let info = schema::find("NodeSystemInfo").expect("nodes have system info");

@@ -213,9 +213,19 @@ fn subresources<'a>(
 /// What differs when the stored version does.
 fn hash(resource: &Resource) -> String {
     use sha2::{Digest, Sha256};
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digest = Sha256::digest(format!("{}/{}/{}", resource.group, resource.version, resource.kind));
-    let mut text: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-    text.push_str("==");
+    // Eight bytes in base64: ten letters of six bits, and one of four.
+    let bits = digest
+        .iter()
+        .take(8)
+        .fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte))
+        << 2;
+    let mut text: String = (0..11)
+        .rev()
+        .map(|place| char::from(LETTERS[usize::try_from((bits >> (place * 6)) & 63).unwrap_or_default()]))
+        .collect();
+    text.push('=');
     text
 }
 

@@ -87,12 +87,26 @@ impl Served<'_> {
             ))
         };
         let (mut value, twice) = parse(&call.body, syntax).map_err(unrecognized)?;
+        if value.is_null() && self.resource.custom.is_none() {
+            // Go reads it as an object that says nothing.
+            value = serde_json::json!({});
+        }
         if !value.is_object() {
             let wanted = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \
                           \"json:\\\"kind,omitempty\\\"\" }";
             return Err(unrecognized(format!(
                 "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type {wanted}",
                 json::kind(&value)
+            )));
+        }
+        if let Some(field) = ["apiVersion", "kind"]
+            .into_iter()
+            .find(|field| !(value[field].is_string() || value[field].is_null()))
+        {
+            return Err(unrecognized(format!(
+                "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{field} of type \
+                 string",
+                json::kind(&value[field])
             )));
         }
         let expected = self.api_version();

@@ -35,8 +35,14 @@ fn words(bytes: &[u8], error: &serde_json::Error) -> String {
         .get(error.column().saturating_sub(1))
         .map_or(' ', |byte| char::from(*byte));
     let text = error.to_string();
+    if text.contains("expected ident")
+        && let Some(words) = literal(line, error.column())
+    {
+        return words;
+    }
     let place = [
         ("key must be a string", "looking for beginning of object key string"),
+        ("trailing comma at", "looking for beginning of object key string"),
         ("expected `:`", "after object key"),
         ("expected `,` or `}`", "after object key:value pair"),
         ("expected `,` or `]`", "after array element"),
@@ -45,7 +51,29 @@ fn words(bytes: &[u8], error: &serde_json::Error) -> String {
     .into_iter()
     .find(|(ours, _)| text.contains(ours))
     .map_or("looking for beginning of value", |(_, theirs)| theirs);
+    let found = if found == '\'' {
+        "\\'".to_owned()
+    } else {
+        found.to_string()
+    };
     format!("invalid character '{found}' {place}")
+}
+
+/// What is wrong in a word that begins as one of the three there are.
+fn literal(line: &[u8], column: usize) -> Option<String> {
+    let at = column.checked_sub(1)?;
+    ["null", "true", "false"].into_iter().find_map(|word| {
+        // The column is that of the letter that does not fit, or of the one before it.
+        (0..word.len() - 1).rev().find_map(|fitting| {
+            [at, at + 1].into_iter().find_map(|wrong| {
+                let start = wrong.checked_sub(fitting + 1)?;
+                let found = char::from(*line.get(wrong)?);
+                let expected = char::from(word.as_bytes()[fitting + 1]);
+                (line.get(start..=start + fitting)? == &word.as_bytes()[..=fitting] && found != expected)
+                    .then(|| format!("invalid character '{found}' in literal {word} (expecting '{expected}')"))
+            })
+        })
+    })
 }
 
 fn read(bytes: &[u8]) -> Result<(Value, Vec<String>), serde_json::Error> {

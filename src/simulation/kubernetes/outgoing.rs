@@ -51,10 +51,10 @@ pub struct ListMetadata {
 }
 
 impl ListMetadata {
-    /// As it is written.
-    pub fn value(&self, served: &Served<'_>) -> Value {
+    /// As it is written, for a list of whole objects or of something else.
+    pub fn value(&self, served: &Served<'_>, whole: bool) -> Value {
         let mut value = json!({"resourceVersion": self.revision});
-        if served.resource.custom.is_some() {
+        if served.resource.custom.is_some() && whole {
             // As whatever has no type is written.
             value["continue"] = "".into();
         }
@@ -87,7 +87,7 @@ pub fn list(
             let answer = json!({
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": "meta.k8s.io/v1",
-                "metadata": list.value(served),
+                "metadata": list.value(served, false),
                 "items": if items.is_empty() { Value::Null } else { items.into() },
             });
             Reply::json(200, &answer)
@@ -97,15 +97,14 @@ pub fn list(
                 .iter()
                 .map(|object| printing::row(world, served, include, served.serve(object.value())))
                 .collect();
-            Reply::json(200, &printing::table(served, rows, &list.value(served)))
+            Reply::json(200, &printing::table(served, rows, &list.value(served, false)))
         }
     }
 }
 
 /// The stored bytes one after the other; only what is stored otherwise is written anew.
 fn whole(served: &Served<'_>, items: &[Arc<Object>], list: &ListMetadata) -> Bytes {
-    let head =
-        json!({"kind": served.resource.list_kind, "apiVersion": served.api_version(), "metadata": list.value(served)});
+    let head = json!({"kind": served.resource.list_kind, "apiVersion": served.api_version(), "metadata": list.value(served, true)});
     let head = head.to_string();
     let size: usize = items.iter().map(|object| object.bytes().len() + 1).sum();
     let mut bytes = BytesMut::with_capacity(size + head.len() + 16);

@@ -18,13 +18,14 @@ use compare::compare;
 
 /// Writes down that a manager has brought an object from one state to another. Takes from others what it changed.
 pub fn update(old: &Value, new: &mut Value, view: View<'_>, manager: &Identity, now: &str) {
-    let mut managed = Managed::read(old);
     let difference = compare(old, new, view);
-    managed.take(
-        manager,
-        &difference.added.union(&difference.modified),
-        &difference.removed,
-    );
+    let changed = difference.added.union(&difference.modified);
+    let as_it_was = new["metadata"]["managedFields"] == old["metadata"]["managedFields"];
+    if as_it_was && managed::stands(old, manager, &changed, &difference.removed) {
+        return;
+    }
+    let mut managed = Managed::read(old);
+    managed.take(manager, &changed, &difference.removed);
     let before = managed.get(manager).unwrap_or_default();
     let after = stripped(
         before

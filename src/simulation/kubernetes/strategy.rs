@@ -99,7 +99,7 @@ pub(super) fn prepare_create(world: &World, resource: ResourceId, object: &mut V
         metadata["generation"] = 1.into();
     }
     if resource == DAEMON_SETS {
-        metadata["annotations"][TEMPLATE_GENERATION] = "1".into();
+        count_first_template(object);
     }
     let halved = definition.subresource("status").is_some();
     if halved
@@ -141,6 +141,11 @@ pub(super) fn prepare_create(world: &World, resource: ResourceId, object: &mut V
     }
 }
 
+/// A DaemonSet counts its templates.
+pub(super) fn count_first_template(object: &mut Value) {
+    object["metadata"]["annotations"][TEMPLATE_GENERATION] = "1".into();
+}
+
 /// Every namespace has its name as a label.
 pub(super) fn label_namespace(object: &mut Value) {
     let name = object["metadata"]["name"].clone();
@@ -157,15 +162,7 @@ pub(super) fn prepare_update(world: &World, resource: ResourceId, old: &Value, n
     let halved = definition.subresource("status").is_some();
     match part {
         Part::Main | Part::Scale | Part::Resize if halved => set_or_remove(new, "status", &old["status"]),
-        Part::Status => {
-            let status = new["status"].take();
-            let metadata = new["metadata"].take();
-            *new = old.clone();
-            set_or_remove(new, "status", &status);
-            for field in ["labels", "annotations", "finalizers", "managedFields"] {
-                set_or_remove(&mut new["metadata"], field, &metadata[field]);
-            }
-        }
+        Part::Status => only_status(old, new, definition.custom.is_some()),
         Part::Finalize => {
             let (status, labels) = (old["status"].clone(), old["metadata"]["labels"].clone());
             set_or_remove(new, "status", &status);
@@ -205,6 +202,35 @@ pub(super) fn prepare_update(world: &World, resource: ResourceId, old: &Value, n
             && changes_generation(resource, old, new, definition.custom.is_some(), halved);
         let generation = old["metadata"]["generation"].as_i64().unwrap_or_default();
         new["metadata"]["generation"] = (generation + i64::from(bumped)).into();
+    }
+}
+
+/// Whoever writes the status writes nothing else, but for what of the metadata everybody may.
+fn only_status(old: &Value, new: &mut Value, custom: bool) {
+    let status = new["status"].take();
+    let mut metadata = new["metadata"].take();
+    let (Some(was), Some(is)) = (old.as_object(), new.as_object()) else {
+        return;
+    };
+    // Most write nothing else, and then a comparison saves a copy of the whole.
+    let apart = |name: &str| name == "status" || name == "metadata";
+    let same = was
+        .iter()
+        .all(|(name, value)| apart(name) || is.get(name) == Some(value))
+        && is.keys().all(|name| apart(name) || was.contains_key(name));
+    if !same {
+        *new = old.clone();
+    }
+    new["metadata"] = old["metadata"].clone();
+    set_or_take(new, "status", status);
+    let others: &[&str] = if custom {
+        &["managedFields"]
+    } else {
+        &["labels", "annotations", "finalizers", "managedFields"]
+    };
+    for field in others {
+        let said = metadata.get_mut(field).map(Value::take).unwrap_or_default();
+        set_or_take(&mut new["metadata"], field, said);
     }
 }
 
@@ -266,17 +292,23 @@ fn keep_identity(old: &Value, new: &mut Value) {
         "generateName",
         "selfLink",
     ] {
-        let kept = old["metadata"][field].clone();
-        set_or_remove(&mut new["metadata"], field, &kept);
+        let kept = &old["metadata"][field];
+        if new["metadata"].get(field).unwrap_or(&Value::Null) != kept {
+            set_or_remove(&mut new["metadata"], field, kept);
+        }
     }
 }
 
 pub(super) fn set_or_remove(object: &mut Value, field: &str, value: &Value) {
+    set_or_take(object, field, value.clone());
+}
+
+fn set_or_take(object: &mut Value, field: &str, value: Value) {
     if let Value::Object(fields) = object {
         if value.is_null() {
             fields.remove(field);
         } else {
-            fields.insert(field.to_owned(), value.clone());
+            fields.insert(field.to_owned(), value);
         }
     }
 }
@@ -316,6 +348,7 @@ fn blank(resource: ResourceId) -> Value {
     match resource {
         EVENTS => json!({"source": {}, "reportingComponent": "", "reportingInstance": ""}),
         PERSISTENT_VOLUME_CLAIMS => json!({"spec": {"resources": {}}}),
+        STATEFUL_SETS => json!({"spec": {"serviceName": ""}}),
         _ => json!({}),
     }
 }
@@ -377,17 +410,18 @@ pub(super) fn own_created(
 pub(super) fn own_changed(world: &World, resource: ResourceId, old: &Value, new: &mut Value, write: &Write<'_>) {
     let Some(manager) = write.manager else { return };
     // Whoever sends the list sets it; who sends an empty one ends the account.
-    let given = new["metadata"]["managedFields"].clone();
+    let given = &new["metadata"]["managedFields"];
     let ended = given
         .as_array()
-        .is_some_and(|entries| entries.iter().all(|entry| *entry == json!({})) && entries.len() < 2);
+        .is_some_and(|entries| entries.len() < 2 && entries.iter().all(|entry| *entry == json!({})));
     let mut old = std::borrow::Cow::Borrowed(old);
     if ended {
         set_or_remove(&mut new["metadata"], "managedFields", &Value::Null);
         return;
     }
-    if given.is_array() && given != old["metadata"]["managedFields"] {
-        old.to_mut()["metadata"]["managedFields"] = given;
+    if given.is_array() && *given != old["metadata"]["managedFields"] {
+        // Taken away, so that it is put in order even when it says what was said before.
+        old.to_mut()["metadata"]["managedFields"] = new["metadata"]["managedFields"].take();
     }
     // Nobody keeps account of what had none, until somebody applies.
     if old["metadata"]["managedFields"].is_null() {

@@ -95,6 +95,8 @@ pub struct World {
     revision: u64,
     now: Timestamp,
     chance: Chance,
+    /// For what is only rehearsed: it must not change what comes later.
+    rehearsals: Chance,
     queue: Queue,
     feeds: Feeds,
     logs: Logs,
@@ -118,6 +120,7 @@ impl World {
             revision: 1,
             now,
             chance: Chance::from_seed(seed),
+            rehearsals: Chance::from_seed(!seed),
             queue: Queue::default(),
             feeds: Feeds::default(),
             logs: Logs::default(),
@@ -137,6 +140,7 @@ impl World {
             revision: self.revision,
             now: self.now,
             chance: self.chance.clone(),
+            rehearsals: self.rehearsals.clone(),
             queue: self.queue.clone(),
             feeds: self.feeds.clone(),
             logs: self.logs.clone(),
@@ -188,6 +192,14 @@ impl World {
     /// The source of names and uids, and of every other throw of dice.
     pub fn chance(&mut self) -> &mut Chance {
         &mut self.chance
+    }
+
+    /// Does what is only rehearsed, with dice of its own.
+    pub(super) fn rehearse<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        std::mem::swap(&mut self.chance, &mut self.rehearsals);
+        let done = work(self);
+        std::mem::swap(&mut self.chance, &mut self.rehearsals);
+        done
     }
 
     /// Puts something on the queue. What is due in the past is due now.

@@ -30,8 +30,12 @@ pub fn judge(world: &World, user: &User, headers: &HeaderMap) -> Result<Option<U
         if groups.is_empty() && uids.is_empty() && extras.is_empty() {
             return Ok(None);
         }
-        let words = format!("Internal Server Error: requested {groups:?} without impersonating a user");
-        return Err(Refusal::new(500, "InternalError", words));
+        // As Go prints who was asked for.
+        let (uid, groups) = (uids.first().map_or("", String::as_str), groups_in_go(&groups));
+        return Err(Refusal::bad_request(format!(
+            "requested &user.DefaultInfo{{Name:\"\", UID:{uid:?}, Groups:{groups}, Extra:map[string][]string(nil)}} without \
+             impersonating a user name"
+        )));
     };
     let may = |group: &str, resource: &str, subresource: &str, namespace: &str, name: &str| {
         let question = Question {
@@ -91,4 +95,12 @@ pub fn judge(world: &World, user: &User, headers: &HeaderMap) -> Result<Option<U
         None if name == "system:anonymous" => User::new(&name, &["system:unauthenticated"]),
         None => User::new(&name, &["system:authenticated"]),
     }))
+}
+
+fn groups_in_go(groups: &[String]) -> String {
+    if groups.is_empty() {
+        return "[]string(nil)".to_owned();
+    }
+    let quoted: Vec<String> = groups.iter().map(|group| format!("{group:?}")).collect();
+    format!("[]string{{{}}}", quoted.join(", "))
 }

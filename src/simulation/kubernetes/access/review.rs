@@ -74,9 +74,8 @@ pub fn answer(world: &World, ask: &Ask<'_>, mut review: Value) -> Result<Value, 
                 fields.remove("managedFields");
                 fields.remove("creationTimestamp");
                 // A review in a namespace has one.
-                if let Some(namespace) = fields.remove("namespace").filter(|_| ask.served.resource.namespaced)
-                    && about["namespace"] != namespace
-                {
+                fields.remove("namespace");
+                if ask.served.resource.namespaced && about["namespace"] != ask.namespace() {
                     let words = "must match metadata.namespace";
                     return Err(refuse("spec.resourceAttributes.namespace", &about["namespace"], words));
                 }

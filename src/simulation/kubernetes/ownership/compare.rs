@@ -1,8 +1,8 @@
 //! The fields of a value, and the fields in which two values differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Set;
 use crate::simulation::kubernetes::schema::{ListKind, View, element};
@@ -58,36 +58,52 @@ pub(super) fn fields_of(value: &Value, view: View<'_>) -> Set {
 pub(super) fn compare(old: &Value, new: &Value, view: View<'_>) -> Difference {
     let mut difference = Difference::default();
     if let (Value::Object(old), Value::Object(new)) = (old, new) {
-        let names = old.keys().chain(new.keys()).collect::<std::collections::BTreeSet<_>>();
-        for name in names {
-            if name == "metadata" {
-                // Nobody owns who owns what.
-                let without = |object: Option<&Value>| {
-                    let mut metadata = object.cloned().unwrap_or_default();
-                    if let Value::Object(fields) = &mut metadata {
-                        fields.remove("managedFields");
-                    }
-                    metadata
-                };
-                let (old, new) = (without(old.get(name)), without(new.get(name)));
-                both(Some(&old), Some(&new), view.child(name), "metadata").graft(&mut difference, "f:metadata");
-                continue;
-            }
-            both(old.get(name), new.get(name), view.child(name), name).graft(&mut difference, &format!("f:{name}"));
+        for name in names(old, new) {
+            let (old, new) = (old.get(name), new.get(name));
+            let child = match (old, new) {
+                (Some(Value::Object(old)), Some(Value::Object(new))) if name == "metadata" => {
+                    fields(old, new, view.child(name), Some("managedFields"))
+                }
+                _ => both(old, new, view.child(name), name),
+            };
+            child.graft(&mut difference, name);
         }
     }
     difference
 }
 
+/// The names of either, in order.
+fn names<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> BTreeSet<&'a String> {
+    old.keys().chain(new.keys()).collect()
+}
+
+/// Compares the fields of two objects, but for the one that nobody owns: who owns what.
+fn fields(old: &Map<String, Value>, new: &Map<String, Value>, view: View<'_>, without: Option<&str>) -> Difference {
+    let mut difference = Difference::default();
+    for name in names(old, new) {
+        let (old, new) = (old.get(name), new.get(name));
+        if old == new || without == Some(name) {
+            continue;
+        }
+        both(old, new, view.child(name), name).graft(&mut difference, name);
+    }
+    difference
+}
+
 impl Difference {
-    fn graft(self, onto: &mut Self, name: &str) {
+    /// Puts what differs in a field where it belongs.
+    fn graft(self, onto: &mut Self, field: &str) {
+        self.graft_at(onto, || format!("f:{field}"));
+    }
+
+    fn graft_at(self, onto: &mut Self, name: impl Fn() -> String) {
         for (from, onto) in [
             (self.added, &mut onto.added),
             (self.modified, &mut onto.modified),
             (self.removed, &mut onto.removed),
         ] {
             if !from.is_empty() {
-                onto.children.insert(name.to_owned(), from);
+                onto.children.insert(name(), from);
             }
         }
     }
@@ -128,6 +144,14 @@ fn everything(value: &Value, view: View<'_>, name: &str) -> Set {
     set
 }
 
+/// The items of a list, by the path elements that name them.
+fn by_name<'a>(items: &'a [Value], kind: &ListKind) -> BTreeMap<String, &'a Value> {
+    items
+        .iter()
+        .filter_map(|item| Some((element(kind, item)?, item)))
+        .collect()
+}
+
 fn both(old: Option<&Value>, new: Option<&Value>, view: View<'_>, name: &str) -> Difference {
     let mut difference = Difference::default();
     match (old, new) {
@@ -136,23 +160,14 @@ fn both(old: Option<&Value>, new: Option<&Value>, view: View<'_>, name: &str) ->
         (Some(old), None | Some(Value::Null)) => difference.removed = everything(old, view, name),
         (Some(old), Some(new)) if old == new => {}
         (Some(Value::Object(old)), Some(Value::Object(new))) if !view.atomic() => {
-            let names = old.keys().chain(new.keys()).collect::<std::collections::BTreeSet<_>>();
-            for name in names {
-                both(old.get(name), new.get(name), view.child(name), name).graft(&mut difference, &format!("f:{name}"));
-            }
+            return fields(old, new, view, None);
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) if view.list() != ListKind::Atomic => {
             let kind = view.list();
-            let by_name = |items: &[Value]| -> BTreeMap<String, Value> {
-                items
-                    .iter()
-                    .filter_map(|item| Some((element(&kind, item)?, item.clone())))
-                    .collect()
-            };
-            let (old, new) = (by_name(old), by_name(new));
-            let names = old.keys().chain(new.keys()).collect::<std::collections::BTreeSet<_>>();
-            for name in names {
-                both(old.get(name), new.get(name), view.item(), "").graft(&mut difference, name);
+            let (old, new) = (by_name(old, &kind), by_name(new, &kind));
+            for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
+                let child = both(old.get(name).copied(), new.get(name).copied(), view.item(), "");
+                child.graft_at(&mut difference, || name.clone());
             }
         }
         _ => difference.modified = Set::leaf(),

@@ -38,6 +38,32 @@ struct Entry {
     set: Set,
 }
 
+/// Whether a change leaves everybody what they have: the manager owns all that it changed, and nobody else any of it, nor of what
+/// is gone. It is so with most changes, and seen without reading the sets.
+pub(super) fn stands(object: &Value, identity: &Identity, changed: &Set, removed: &Set) -> bool {
+    let entries = object["metadata"]["managedFields"].as_array();
+    let mut found = false;
+    for entry in entries.into_iter().flatten() {
+        let fields = &entry["fieldsV1"];
+        let own = entry["manager"] == *identity.manager
+            && (entry["operation"] == "Apply") == identity.applies
+            && entry["apiVersion"] == *identity.api_version
+            && entry["subresource"].as_str() == identity.subresource.as_deref();
+        if own {
+            found = true;
+        }
+        let stands = if own {
+            changed.is_within(fields)
+        } else {
+            !changed.meets(fields)
+        };
+        if !stands || removed.meets(fields) {
+            return false;
+        }
+    }
+    found
+}
+
 /// Everybody who owns something of an object.
 #[derive(Clone, Debug, Default)]
 pub struct Managed {

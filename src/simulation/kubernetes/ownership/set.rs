@@ -60,6 +60,25 @@ impl Set {
         Value::Object(fields)
     }
 
+    /// Whether all of it is in what `fieldsV1` says.
+    pub fn is_within(&self, fields: &Value) -> bool {
+        (!self.member || says_itself(fields))
+            && self
+                .children
+                .iter()
+                .filter(|(_, child)| !child.is_empty())
+                .all(|(name, child)| fields.get(name).is_some_and(|fields| child.is_within(fields)))
+    }
+
+    /// Whether any of it is in what `fieldsV1` says.
+    pub fn meets(&self, fields: &Value) -> bool {
+        (self.member && says_itself(fields))
+            || self
+                .children
+                .iter()
+                .any(|(name, child)| fields.get(name).is_some_and(|fields| child.meets(fields)))
+    }
+
     /// What is in either.
     pub fn union(&self, other: &Self) -> Self {
         let mut united = self.clone();
@@ -157,4 +176,11 @@ impl Set {
             path.truncate(length);
         }
     }
+}
+
+/// Whether a place in `fieldsV1` is a member itself.
+fn says_itself(fields: &Value) -> bool {
+    fields
+        .as_object()
+        .is_none_or(|fields| fields.is_empty() || fields.contains_key("."))
 }

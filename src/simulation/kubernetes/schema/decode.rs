@@ -212,9 +212,12 @@ fn inner(
             return match text.parse::<jiff::Timestamp>() {
                 Ok(at) if *shape == Shape::Time => Ok(super::super::world::stamp(at).into()),
                 Ok(at) => Ok(super::super::world::micro_stamp(at).into()),
-                Err(_) => Err(format!(
-                    "parsing time \"{text}\" as \"2006-01-02T15:04:05Z07:00\": cannot parse \"{text}\" as \"2006\""
-                )),
+                Err(_) => {
+                    let fraction = if *shape == Shape::Time { "" } else { ".000000" };
+                    Err(format!(
+                        "parsing time \"{text}\" as \"2006-01-02T15:04:05{fraction}Z07:00\": cannot parse \"{text}\" as \"2006\""
+                    ))
+                }
             };
         }
         (Shape::List(_), Value::Array(_)) | (Shape::Map(_), Value::Object(_)) => true,

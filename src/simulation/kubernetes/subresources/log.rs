@@ -67,7 +67,7 @@ impl Limits {
         match (seconds, since) {
             (Some(_), Some(_)) => {
                 let why = "at most one of `sinceTime` or `sinceSeconds` may be specified";
-                causes.push(Cause::forbidden("", why));
+                causes.push(Cause::forbidden("[]", why));
             }
             (Some(seconds), None) if seconds < 1 => {
                 causes.push(Cause::invalid(

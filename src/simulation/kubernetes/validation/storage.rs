@@ -68,7 +68,8 @@ pub(super) fn claim_changed(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
         let why = "field can not be less than status.capacity";
         causes.push(Cause::forbidden("spec.resources.requests.storage", why));
     }
-    let mode = "spec.volumeMode";
+    // The real one names the field without its place.
+    let mode = "volumeMode";
     immutable(mode, &old["spec"]["volumeMode"], &new["spec"]["volumeMode"], causes);
 }
 

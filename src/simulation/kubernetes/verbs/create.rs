@@ -8,7 +8,7 @@ use crate::simulation::kubernetes::{
     refusal::Refusal,
     reply::Reply,
     request::WriteOptions,
-    resources::NAMESPACES,
+    resources::{DAEMON_SETS, NAMESPACES},
     strategy::{self, Part},
     validation,
     world::{World, Write},
@@ -45,9 +45,12 @@ fn put(
     options: &WriteOptions,
     manager: Option<&str>,
 ) -> Result<Value, Refusal> {
+    if options.dry_run {
+        return world.rehearse(|world| placed(world, ask, value, options, manager));
+    }
     let before = world.chance().clone();
     let placed = placed(world, ask, value, options, manager);
-    if options.dry_run || placed.is_err() {
+    if placed.is_err() {
         // What does not come to be leaves no trace, not even in the dice.
         *world.chance() = before;
     }
@@ -74,10 +77,14 @@ fn placed(
     let mut object = ask.served.stored(object);
     admission::judge_namespace(world, ask, &object)?;
     defaults::fill(id, &mut object);
-    world.name(id, &mut object);
     if id == NAMESPACES {
+        // A name that is made up comes too late for it to be the creator's.
         strategy::label_namespace(&mut object);
     }
+    if id == DAEMON_SETS {
+        strategy::count_first_template(&mut object);
+    }
+    world.name(id, &mut object);
     // What admission adds, nobody owns.
     if let Some(manager) = manager {
         strategy::own_created(world, id, &mut object, manager, Some(&ask.served));

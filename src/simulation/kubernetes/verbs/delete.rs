@@ -112,7 +112,7 @@ pub fn delete_collection(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refu
     let list = json!({
         "kind": ask.served.resource.list_kind,
         "apiVersion": ask.served.api_version(),
-        "metadata": metadata.value(&ask.served),
+        "metadata": metadata.value(&ask.served, true),
         "items": items,
     });
     Ok(Reply::json(200, &list))

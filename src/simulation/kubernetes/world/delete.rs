@@ -99,7 +99,7 @@ impl World {
         let stored = if marked == old {
             live
         } else {
-            self.store(key.clone(), marked)
+            self.store(key.clone(), marked).0
         };
         if pending || grace.is_some_and(|left| left > 0) {
             return Ok(Deleted {
@@ -135,7 +135,7 @@ impl World {
             let object = if options.dry_run {
                 value
             } else {
-                self.store(key.clone(), value).value()
+                self.store(key.clone(), value).1
             };
             return Ok(Deleted { object, gone: false });
         }

@@ -11,8 +11,8 @@ use crate::simulation::kubernetes::{
 };
 
 impl World {
-    /// Stores an object under a new revision and tells everybody. Returns it as it is now.
-    pub(super) fn store(&mut self, key: Key, mut value: Value) -> Arc<Object> {
+    /// Stores an object under a new revision and tells everybody. Returns it as it is now, and the value with its new version.
+    pub(super) fn store(&mut self, key: Key, mut value: Value) -> (Arc<Object>, Value) {
         self.revision += 1;
         let object = Arc::new(Object::encode(key.clone(), &mut value, self.revision));
         if key.resource == CUSTOM_RESOURCE_DEFINITIONS {
@@ -22,7 +22,7 @@ impl World {
         let before = table.put(Arc::clone(&object));
         self.index(&key, before.as_ref(), Some(&object));
         self.tell(before, Some(Arc::clone(&object)));
-        object
+        (object, value)
     }
 
     /// Takes an object out of the store. Its last form carries the revision of its end.

@@ -111,21 +111,8 @@ impl World {
         mut object: Value,
         write: Write<'_>,
     ) -> Result<Value, Refusal> {
-        let mut rehearsal = None;
-        if write.dry_run {
-            rehearsal = Some(self.chance.clone());
-        }
-        let inserted = self.insert_named(resource, &mut object, write);
-        if let Some(before) = rehearsal {
-            self.chance = before;
-        }
-        inserted?;
-        Ok(object)
-    }
-
-    fn insert_named(&mut self, resource: ResourceId, object: &mut Value, write: Write<'_>) -> Result<(), Refusal> {
         let namespace = text(&object["metadata"]["namespace"]);
-        self.name(resource, object);
+        self.name(resource, &mut object);
         let name = text(&object["metadata"]["name"]);
         if let Some(other) = self.find(resource, &namespace, &name) {
             let mut refusal = Refusal::already_exists(self.about(resource).borrow(), &name);
@@ -137,22 +124,22 @@ impl World {
         let metadata = &mut object["metadata"];
         metadata["uid"] = self.chance.uid().into();
         metadata["creationTimestamp"] = super::stamp(self.now).into();
-        strategy::finish_create(resource, object);
+        strategy::finish_create(resource, &mut object);
         if let Some(manager) = write.manager {
-            strategy::own_created(self, resource, object, manager, write.served.as_ref());
+            strategy::own_created(self, resource, &mut object, manager, write.served.as_ref());
         }
         if write.dry_run {
-            return Ok(());
+            return Ok(object);
         }
         let key = Key::new(resource, &namespace, &name);
-        *object = self.store(key, std::mem::take(object)).value();
+        let object = self.store(key, object).1;
         if resource == NAMESPACES {
             self.furnish(&name);
         }
         if resource == CUSTOM_RESOURCE_DEFINITIONS {
             self.establish(&name);
         }
-        Ok(())
+        Ok(object)
     }
 
     /// Stores a prepared object in the place of another one. Returns it, and whether it is gone by that.
@@ -180,7 +167,7 @@ impl World {
             self.end(key, old, false);
             return Ok((new, true));
         }
-        Ok((self.store(key.clone(), new).value(), false))
+        Ok((self.store(key.clone(), new).1, false))
     }
 
     /// Makes a name of `generateName` for an object that has none.
