@@ -121,6 +121,7 @@ const FORBIDDEN: [(&str, &[&str]); 11] = [
             "outbound",
             "render",
             "runbooks",
+            "sabotage",
             "steps",
             "store",
             "suggestion",
