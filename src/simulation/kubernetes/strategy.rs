@@ -334,10 +334,15 @@ pub(super) fn finish_create(resource: ResourceId, object: &mut Value) {
         return;
     }
     let (uid, name) = (object["metadata"]["uid"].clone(), object["metadata"]["name"].clone());
+    // The labels that a Job has from its template are the template's, whatever is added to these.
+    let shared = object["metadata"]["labels"] == object["spec"]["template"]["metadata"]["labels"];
     let metadata = &mut object["spec"]["template"]["metadata"];
     for (label, value) in [("controller-uid", &uid), ("job-name", &name)] {
         metadata["labels"][label] = value.clone();
         metadata["labels"][format!("batch.kubernetes.io/{label}")] = value.clone();
+    }
+    if shared {
+        object["metadata"]["labels"] = object["spec"]["template"]["metadata"]["labels"].clone();
     }
     object["spec"]["selector"]["matchLabels"]["batch.kubernetes.io/controller-uid"] = uid;
     defaults::fill(resource, object);

@@ -26,7 +26,7 @@ pub fn log(simulation: &Simulation, world: &mut World, ask: &Ask<'_>) -> Result<
     let container = container(&value, ask.name(), query.text("container"))?;
     if pod.node().is_none() {
         // Nobody to ask yet: there is nothing, and that is no error.
-        return Ok(Reply::text(200, ""));
+        return Ok(Reply::text(204, ""));
     }
     let previous = judge_state(&value, ask.name(), &container, query.flag("previous"))?;
     if query.flag("follow") && !previous {
