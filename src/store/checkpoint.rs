@@ -4,7 +4,11 @@
 //! thread of its own copies while others go on writing (`PASSIVE`: <https://sqlite.org/wal.html#ckpt>). The log begins anew only
 //! when all of it is copied, so now and then the rest is copied while nobody writes.
 
-use std::{path::Path, thread};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use rusqlite::Connection;
 use tokio::{
@@ -19,6 +23,9 @@ const LONG: i64 = 4_000;
 /// Pages in the log, moved or not, beyond which it is to begin anew. It cannot while somebody writes.
 const WHOLE: i64 = 12_000;
 
+/// The bytes of a page.
+const PAGE: u64 = 4_096;
+
 /// The way to the thread. It ends when told to, or when every copy of this is dropped.
 #[derive(Clone)]
 pub(super) struct Checkpointer {
@@ -31,14 +38,14 @@ enum Order {
 }
 
 impl Checkpointer {
-    /// Opens the connection.
-    pub(super) fn open(file: &Path, turns: Turns) -> Result<Self, StoreError> {
-        let connection = open::settled(file)?;
+    /// Begins the thread. It opens its connection when the log is long for the first time, which most stores never live to see.
+    pub(super) fn start(file: &Path, turns: Turns) -> Result<Self, StoreError> {
         let (orders, received) = mpsc::channel(1);
         let runtime = Handle::current();
+        let file = file.to_owned();
         thread::Builder::new()
             .name("checkpoint".to_owned())
-            .spawn(move || serve(connection, &turns, &runtime, received))
+            .spawn(move || serve(&file, &turns, &runtime, received))
             .map_err(|error| StoreError::Io(format!("no thread for checkpoints: {error}")))?;
         Ok(Self { orders })
     }
@@ -58,11 +65,12 @@ impl Checkpointer {
     }
 }
 
-fn serve(connection: Connection, turns: &Turns, runtime: &Handle, mut orders: mpsc::Receiver<Order>) {
+fn serve(file: &Path, turns: &Turns, runtime: &Handle, mut orders: mpsc::Receiver<Order>) {
+    let mut connection = None;
     while let Some(order) = orders.blocking_recv() {
         match order {
             Order::Look => {
-                if let Err(error) = shorten(&connection, turns, runtime) {
+                if let Err(error) = look(file, &mut connection, turns, runtime) {
                     // Nothing is lost: the log keeps what it has, and whoever commits next is told what is wrong.
                     tracing::warn!(reason = error.reason(), error = %error, "the write-ahead log could not be shortened");
                 }
@@ -74,6 +82,23 @@ fn serve(connection: Connection, turns: &Turns, runtime: &Handle, mut orders: mp
             }
         }
     }
+}
+
+fn look(file: &Path, connection: &mut Option<Connection>, turns: &Turns, runtime: &Handle) -> Result<(), StoreError> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None if !may_be_long(file) => return Ok(()),
+        None => connection.insert(open::settled(file)?),
+    };
+    shorten(connection, turns, runtime)
+}
+
+/// The size of the file tells how long the log was at its longest.
+fn may_be_long(file: &Path) -> bool {
+    let mut log = OsString::from(file);
+    log.push("-wal");
+    let size = PathBuf::from(log).metadata().map_or(0, |log| log.len());
+    size >= LONG.unsigned_abs() * PAGE
 }
 
 fn shorten(connection: &Connection, turns: &Turns, runtime: &Handle) -> Result<(), StoreError> {

@@ -56,7 +56,7 @@ impl Store {
         let readers = pool(file, READERS, false).await.map_err(unusable)?;
         let appender = Appender::open(file).map_err(unusable)?;
         let turns = Turns::default();
-        let checkpointer = Checkpointer::open(file, turns.clone()).map_err(unusable)?;
+        let checkpointer = Checkpointer::start(file, turns.clone()).map_err(unusable)?;
         let store = Self {
             writer,
             readers,

@@ -50,25 +50,13 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
             if labels.is_object() {
                 default(fields(object, "metadata"), "labels", labels);
             }
-            fields(object, "status");
         }
         CRON_JOBS => workloads::cron_job(object),
-        HORIZONTAL_POD_AUTOSCALERS => {
-            workloads::autoscaler(fields(object, "spec"));
-            default(fields(object, "status"), "desiredReplicas", 0.into());
-        }
-        POD_DISRUPTION_BUDGETS => {
-            fields(object, "spec");
-            let status = fields(object, "status");
-            for name in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
-                default(status, name, 0.into());
-            }
-        }
+        HORIZONTAL_POD_AUTOSCALERS => workloads::autoscaler(fields(object, "spec")),
         SERVICES => service(object),
         SECRETS => secret(object),
         PERSISTENT_VOLUME_CLAIMS => {
             default(fields(object, "spec"), "volumeMode", "Filesystem".into());
-            default(fields(object, "status"), "phase", "Pending".into());
         }
         PERSISTENT_VOLUMES => {
             let spec = fields(object, "spec");
@@ -77,7 +65,6 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
                 default(path, "type", "".into());
             }
             default(spec, "volumeMode", "Filesystem".into());
-            default(fields(object, "status"), "phase", "Pending".into());
         }
         NODES => node(object),
         STORAGE_CLASSES => {
@@ -93,19 +80,61 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
             }
         }
         CLUSTER_ROLE_BINDINGS | ROLE_BINDINGS => binding(object),
-        LEASES => {
+        LEASES | POD_DISRUPTION_BUDGETS => {
             fields(object, "spec");
-        }
-        RESOURCE_QUOTAS => {
-            fields(object, "status");
         }
         // What is null in a schema means something.
         CUSTOM_RESOURCE_DEFINITIONS => return definition(object),
         _ => {}
     }
+    of_status(resource, object);
     if resource.is_built_in() {
         drop_nulls(object);
         zeroes(resource, object);
+    }
+}
+
+/// Fills in the defaults of a status: what [`fill`] does where nothing else was written.
+pub fn fill_status(resource: ResourceId, status: &mut Value) {
+    let mut object = json!({"status": status.take()});
+    of_status(resource, &mut object);
+    if resource.is_built_in() && resource != CUSTOM_RESOURCE_DEFINITIONS {
+        drop_nulls(&mut object);
+        zeroes(resource, &mut object);
+    }
+    *status = object["status"].take();
+}
+
+/// The defaults of the status of an object.
+fn of_status(resource: ResourceId, object: &mut Value) {
+    match resource {
+        PODS | PERSISTENT_VOLUMES | PERSISTENT_VOLUME_CLAIMS => {
+            default(fields(object, "status"), "phase", "Pending".into());
+        }
+        JOBS | RESOURCE_QUOTAS => {
+            fields(object, "status");
+        }
+        HORIZONTAL_POD_AUTOSCALERS => default(fields(object, "status"), "desiredReplicas", 0.into()),
+        POD_DISRUPTION_BUDGETS => {
+            let status = fields(object, "status");
+            for name in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
+                default(status, name, 0.into());
+            }
+        }
+        SERVICES => default(fields(object, "status"), "loadBalancer", json!({})),
+        NODES => {
+            let status = fields(object, "status");
+            default(status, "daemonEndpoints", json!({"kubeletEndpoint": {"Port": 0}}));
+            let info = schema::find("NodeSystemInfo").expect("nodes have system info");
+            let mut empty = Map::new();
+            for (name, field) in &info.fields {
+                if field.required {
+                    empty.insert(name.clone(), "".into());
+                }
+            }
+            default(status, "nodeInfo", Value::Object(empty));
+        }
+        _ => {}
     }
 }
 
@@ -270,7 +299,6 @@ fn service(object: &mut Value) {
             default(port, "targetPort", number);
         }
     }
-    default(fields(object, "status"), "loadBalancer", json!({}));
 }
 
 fn secret(object: &mut Value) {
@@ -312,16 +340,6 @@ fn node(object: &mut Value) {
     if let Some(range) = spec.get("podCIDR").filter(|range| range.is_string()).cloned() {
         default(spec, "podCIDRs", json!([range]));
     }
-    let status = fields(object, "status");
-    default(status, "daemonEndpoints", json!({"kubeletEndpoint": {"Port": 0}}));
-    let info = schema::find("NodeSystemInfo").expect("nodes have system info");
-    let mut empty = Map::new();
-    for (name, field) in &info.fields {
-        if field.required {
-            empty.insert(name.clone(), "".into());
-        }
-    }
-    default(status, "nodeInfo", Value::Object(empty));
 }
 
 fn definition(object: &mut Value) {

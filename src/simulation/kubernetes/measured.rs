@@ -30,9 +30,9 @@ fn about(resource: ResourceId) -> ResourceId {
 fn of(world: &World, resource: ResourceId, object: &Object) -> Option<Arc<Object>> {
     let now = world.stamp();
     let mut metadata = json!({"name": object.name(), "creationTimestamp": now});
-    let labels = &object.value()["metadata"]["labels"];
+    let labels = object.metadata()["labels"].take();
     if labels.is_object() {
-        metadata["labels"] = labels.clone();
+        metadata["labels"] = labels;
     }
     let mut value = json!({
         "apiVersion": "metrics.k8s.io/v1beta1",
@@ -57,7 +57,7 @@ fn of(world: &World, resource: ResourceId, object: &Object) -> Option<Arc<Object
             .collect();
     }
     let key = Key::new(resource, object.namespace(), object.name());
-    Some(Arc::new(Object::unstored(key, &mut value)))
+    Some(Arc::new(Object::unstored(key, &value)))
 }
 
 fn used(cpu: i64, memory: i64) -> Value {

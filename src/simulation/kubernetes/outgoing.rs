@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
@@ -106,44 +106,26 @@ pub fn list(
 fn whole(served: &Served<'_>, items: &[Arc<Object>], list: &ListMetadata) -> Bytes {
     let head = json!({"kind": served.resource.list_kind, "apiVersion": served.api_version(), "metadata": list.value(served, true)});
     let head = head.to_string();
-    let size: usize = items.iter().map(|object| object.bytes().len() + 1).sum();
-    let mut bytes = BytesMut::with_capacity(size + head.len() + 16);
-    bytes.put_slice(&head.as_bytes()[..head.len() - 1]);
-    bytes.put_slice(b",\"items\":[");
+    let size: usize = items.iter().map(|object| object.size() + 1).sum();
+    let mut bytes = Vec::with_capacity(size + head.len() + 16);
+    bytes.extend_from_slice(&head.as_bytes()[..head.len() - 1]);
+    bytes.extend_from_slice(b",\"items\":[");
     for (index, object) in items.iter().enumerate() {
         if index > 0 {
-            bytes.put_u8(b',');
+            bytes.push(b',');
         }
-        let stored = stored_bytes(served, object);
         if served.resource.custom.is_some() {
-            bytes.put(stored);
+            bytes.extend_from_slice(&stored_bytes(served, object));
+        } else if is_as_stored(served) {
+            object.put_item(&mut bytes);
         } else {
-            put_item(&mut bytes, &stored);
+            let mut value = served.serve(object.value());
+            untype(&mut value);
+            bytes.extend_from_slice(value.to_string().as_bytes());
         }
     }
-    bytes.put_slice(b"]}");
-    bytes.freeze()
-}
-
-/// An object as the item of a list, which says once for all what they are.
-fn put_item(bytes: &mut BytesMut, stored: &Bytes) {
-    // Mostly the two fields are at the beginning.
-    let field = |bytes: &[u8], name: &str| -> Option<usize> {
-        let rest = bytes.strip_prefix(format!("\"{name}\":\"").as_bytes())?;
-        let end = rest.windows(2).position(|two| two == b"\",")?;
-        Some(bytes.len() - rest.len() + end + 2)
-    };
-    if let Some(rest) = stored.strip_prefix(b"{")
-        && let Some(version) = field(rest, "apiVersion")
-        && let Some(kind) = field(&rest[version..], "kind")
-    {
-        bytes.put_u8(b'{');
-        bytes.put_slice(&rest[version + kind..]);
-        return;
-    }
-    let mut value: Value = serde_json::from_slice(stored).expect("what is stored is JSON");
-    untype(&mut value);
-    bytes.put_slice(&serde_json::to_vec(&value).expect("a JSON value can be written"));
+    bytes.extend_from_slice(b"]}");
+    bytes.into()
 }
 
 /// Takes away what a list says for its items.
@@ -156,9 +138,13 @@ pub fn untype(item: &mut Value) {
 
 /// One object as it is served.
 pub fn stored_bytes(served: &Served<'_>, object: &Object) -> Bytes {
-    if served.conversion == Conversion::None && served.version == served.resource.version {
-        return object.bytes().clone();
+    if is_as_stored(served) {
+        return object.bytes();
     }
     let value = served.serve(object.value());
     serde_json::to_vec(&value).expect("a JSON value can be written").into()
+}
+
+fn is_as_stored(served: &Served<'_>) -> bool {
+    served.conversion == Conversion::None && served.version == served.resource.version
 }

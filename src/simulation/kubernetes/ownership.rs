@@ -2,40 +2,73 @@
 
 mod apply;
 mod compare;
+mod kept;
 mod managed;
 mod set;
 #[cfg(test)]
 mod tests;
 
 pub use apply::{ApplyError, Conflict, apply, twice};
+pub use kept::{Kept, Share};
 pub use managed::{Identity, Managed};
 pub use set::Set;
 
 use serde_json::Value;
 
-use super::schema::View;
-use compare::compare;
+use super::{schema::View, world::Shelf};
+use compare::{Difference, compare, compare_field};
 
 /// Writes down that a manager has brought an object from one state to another. Takes from others what it changed.
 pub fn update(old: &Value, new: &mut Value, view: View<'_>, manager: &Identity, now: &str) {
-    let difference = compare(old, new, view);
-    let changed = difference.added.union(&difference.modified);
-    let as_it_was = new["metadata"]["managedFields"] == old["metadata"]["managedFields"];
-    if as_it_was && managed::stands(old, manager, &changed, &difference.removed) {
-        return;
-    }
     let mut managed = Managed::read(old);
-    managed.take(manager, &changed, &difference.removed);
-    let before = managed.get(manager).unwrap_or_default();
-    let after = stripped(
-        before
-            .difference(&difference.removed)
-            .union(&difference.modified)
-            .union(&difference.added),
-        manager,
-    );
-    managed.put(manager, after, now);
+    managed.follow(&compare(old, new, view), manager, now);
     managed.write(new);
+}
+
+/// What a change was: an object before and after, or only the status of it.
+#[derive(Clone, Copy)]
+pub enum Change<'a> {
+    /// The object.
+    Whole(&'a Value, &'a Value),
+    /// Its status.
+    Status(&'a Value, &'a Value),
+}
+
+/// Who owns what after a manager has made a change: as [`update`], with what is kept apart. `view` is of the object.
+pub(super) fn after(
+    kept: &Kept,
+    change: Change<'_>,
+    view: View<'_>,
+    manager: &Identity,
+    now: &str,
+    shelf: &mut Shelf,
+) -> Kept {
+    let difference = match change {
+        Change::Whole(old, new) => compare(old, new, view),
+        Change::Status(old, new) => compare_field("status", old, new, view),
+    };
+    let changed = stripped(difference.changed(), manager);
+    if kept.stands(manager, &changed, &difference.removed) {
+        return kept.clone();
+    }
+    let mut managed = kept.open();
+    managed.follow(&difference, manager, now);
+    managed.keep(shelf)
+}
+
+impl Managed {
+    fn follow(&mut self, difference: &Difference, manager: &Identity, now: &str) {
+        self.take(manager, &difference.changed(), &difference.removed);
+        let before = self.get(manager).unwrap_or_default();
+        let after = stripped(
+            before
+                .difference(&difference.removed)
+                .union(&difference.modified)
+                .union(&difference.added),
+            manager,
+        );
+        self.put(manager, after, now);
+    }
 }
 
 /// Without what nobody owns: identity, and the half that another endpoint writes.

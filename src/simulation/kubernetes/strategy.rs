@@ -11,7 +11,7 @@ use super::{
         REPLICA_SETS, REPLICATION_CONTROLLERS,
     },
     resources::{
-        DAEMON_SETS, DEPLOYMENTS, LEASES, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES,
+        DAEMON_SETS, DEPLOYMENTS, LEASES, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, Resource,
         ResourceId, STATEFUL_SETS,
     },
     schema::{self, View},
@@ -384,20 +384,29 @@ fn owned(
         );
         return;
     }
-    let table = world.resources();
-    let definition = table.get(resource);
     let version = new["apiVersion"].as_str().unwrap_or_default().to_owned();
+    let (view, identity) = owner(world.resources().get(resource), &version, manager, subresource);
+    ownership::update(old, new, view, &identity, &world.stamp());
+}
+
+/// How an object of a resource is looked at, and who owns what a manager writes of it.
+pub(super) fn owner<'a>(
+    resource: &'a Resource,
+    version: &str,
+    manager: &str,
+    subresource: Option<&str>,
+) -> (View<'a>, Identity) {
     let identity = Identity {
         manager: manager.to_owned(),
         applies: false,
-        api_version: version.clone(),
+        api_version: version.to_owned(),
         subresource: subresource.map(str::to_owned),
     };
-    let view = match &definition.custom {
+    let view = match &resource.custom {
         Some(custom) => View::Custom(custom.schemas.get(version.rsplit('/').next().unwrap_or_default())),
-        None => schema::of_kind(&version, &definition.kind).map_or(View::Unknown, View::Type),
+        None => schema::of_kind(version, &resource.kind).map_or(View::Unknown, View::Type),
     };
-    ownership::update(old, new, view, &identity, &world.stamp());
+    (view, identity)
 }
 
 /// Writes down who owns the fields of a new object.

@@ -21,13 +21,14 @@
 //! moves them by the changes; no turn may walk over all pods.
 //!
 //! **Reading.** [`World::get`] gives an [`Object`]: its header (uid, resourceVersion, generation, labels, owners, the
-//! node of a pod, whether it is being deleted) is there at once; [`Object::value`] parses the whole JSON,
-//! [`Object::view`] only what a borrowing `#[derive(Deserialize)]` struct names, which is five times cheaper.
+//! node of a pod, whether it is being deleted) is there at once; [`Object::spec`] and [`Object::status`] parse one part,
+//! [`Object::value`] the whole, and [`Object::view_status`] and its like only what a borrowing `#[derive(Deserialize)]`
+//! struct names, which is five times cheaper.
 //!
 //! **Writing as the system.** [`World::create`], [`World::update`], [`World::update_status`] and [`World::delete`] do what the
 //! API does for a client: defaults, uid, resourceVersion, generation, `managedFields` under the given manager, graceful
 //! deletion, finalizers. Only validation and authorization are left out, and a change meant for the one half of an
-//! object never touches the other: `update` keeps the old status, `update_status` keeps everything but the status.
+//! object never touches the other: `update` keeps the old status, `update_status` is given the status and nothing else.
 //! What admission gives to everybody's objects it gives to these too: a pod its tolerations for nodes that are not ready
 //! or reachable (300 s), its priority and the token of its service account, a Service its address. A new namespace has a
 //! `default` ServiceAccount at once. A node that a client creates over the API comes with the taint
@@ -59,6 +60,7 @@ mod log;
 mod object;
 mod past;
 mod queue;
+mod shelf;
 mod store;
 mod table;
 #[cfg(test)]
@@ -70,6 +72,7 @@ pub use delete::{DeleteOptions, Deleted, Propagation};
 pub use log::{Line, Logs};
 pub use object::{Key, Object, Owner};
 pub use queue::Due;
+pub(super) use shelf::Shelf;
 pub use table::{Change, ChangeKind, Event};
 pub(super) use write::Write;
 
@@ -102,6 +105,7 @@ pub struct World {
     logs: Logs,
     moments: Moments,
     history: usize,
+    shelf: Shelf,
     /// Only ever asked for one: the order of these is no order.
     by_owner: HashMap<Arc<str>, BTreeMap<Key, Arc<Object>>>,
     by_node: HashMap<Arc<str>, BTreeMap<Place, Arc<Object>>>,
@@ -126,6 +130,7 @@ impl World {
             logs: Logs::default(),
             moments: Moments::default(),
             history: HISTORY,
+            shelf: Shelf::default(),
             by_owner: HashMap::new(),
             by_node: HashMap::new(),
             revised: watch::Sender::new(1),
@@ -146,6 +151,7 @@ impl World {
             logs: self.logs.clone(),
             moments: self.moments.clone(),
             history: self.history,
+            shelf: self.shelf.clone(),
             by_owner: self.by_owner.clone(),
             by_node: self.by_node.clone(),
             revised: watch::Sender::new(self.revision),

@@ -135,9 +135,7 @@ impl Autoscaler {
         self.scale(world, &mut look);
         let status = look.status;
         if status != look.value["status"] {
-            world
-                .update_status(object.key(), MANAGER, |object| object["status"] = status)
-                .ok();
+            world.update_status(object.key(), MANAGER, |old| *old = status).ok();
         }
     }
 

@@ -420,9 +420,7 @@ impl DaemonSets {
             }
         }
         if value["status"] != status {
-            world
-                .update_status(set.key(), MANAGER, |set| set["status"] = status)
-                .ok();
+            world.update_status(set.key(), MANAGER, |old| *old = status).ok();
         }
         if let Some(since) = soon {
             self.turns

@@ -187,7 +187,7 @@ impl Deployment {
 
     /// Writes another status and, with it, annotations; reads itself anew.
     fn write(&mut self, world: &mut World, change: impl FnOnce(&mut Value)) {
-        if let Ok(Some(object)) = world.update_status(self.object.key(), MANAGER, change) {
+        if let Ok(Some(object)) = world.update_with_status(self.object.key(), MANAGER, change) {
             *self = Self::read(&object);
         }
     }

@@ -151,7 +151,7 @@ impl Disruption {
             self.events
                 .record(world, &about, Kind::Normal, "NoPods", "No matching pods found");
         }
-        let now = world.now();
+        let (now, generation) = (world.now(), budget.generation());
         let (expected, desired) = match self.expected(world, budget, spec, &pods) {
             Ok(counts) => counts,
             Err(message) => {
@@ -165,9 +165,9 @@ impl Disruption {
                 );
                 let message = message.as_str();
                 world
-                    .update_status(budget.key(), MANAGER, |budget| {
-                        budget["status"]["disruptionsAllowed"] = 0.into();
-                        set_condition(budget, ("False", "SyncFailed", message), now);
+                    .update_status(budget.key(), MANAGER, |status| {
+                        status["disruptionsAllowed"] = 0.into();
+                        set_condition(status, generation, ("False", "SyncFailed", message), now);
                     })
                     .ok();
                 return;
@@ -180,11 +180,10 @@ impl Disruption {
             .count();
         let healthy = i64::try_from(healthy).unwrap_or_default();
         let allowed = if expected > 0 { (healthy - desired).max(0) } else { 0 };
-        let generation = budget.generation();
         world
-            .update_status(budget.key(), MANAGER, |budget| {
-                let conditions = budget["status"]["conditions"].clone();
-                let mut status = json!({
+            .update_status(budget.key(), MANAGER, |status| {
+                let conditions = status["conditions"].take();
+                *status = json!({
                     "currentHealthy": healthy,
                     "desiredHealthy": desired,
                     "disruptionsAllowed": allowed,
@@ -197,13 +196,12 @@ impl Disruption {
                 if conditions.is_array() {
                     status["conditions"] = conditions;
                 }
-                budget["status"] = status;
                 let condition = if allowed > 0 {
                     ("True", "SufficientPods", "")
                 } else {
                     ("False", "InsufficientPods", "")
                 };
-                set_condition(budget, condition, now);
+                set_condition(status, generation, condition, now);
             })
             .ok();
         if let Some(at) = again {
@@ -295,17 +293,13 @@ impl Disruption {
 
     /// A pod that was to be disrupted and is still there is looked at again.
     fn forgive_later(&self, world: &mut World, pod: &Object) {
-        let text = pod.bytes();
-        let marked = !pod.deleting() && pod::facts(pod).running_or_coming() && memchr(text, b"DisruptionTarget");
+        let text = pod.status_text();
+        let marked = !pod.deleting() && pod::facts(pod).running_or_coming() && text.contains("DisruptionTarget");
         if marked {
             let at = world.now() + latency::STALE_DISRUPTION;
             world.schedule(at, Due::about("disruption", "forgive", pod.key().clone()));
         }
     }
-}
-
-fn memchr(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window == word)
 }
 
 /// A disruption that came to nothing is not a condition any more.
@@ -315,8 +309,8 @@ fn forgive(world: &mut World, key: &Key) {
     if pod.deleting() {
         return;
     }
-    let value = pod.value();
-    let Some(condition) = conditions::find(&value["status"], "DisruptionTarget") else {
+    let status = pod.status();
+    let Some(condition) = conditions::find(&status, "DisruptionTarget") else {
         return;
     };
     let at = condition["lastTransitionTime"]
@@ -327,28 +321,27 @@ fn forgive(world: &mut World, key: &Key) {
         return;
     }
     world
-        .update_status(key, MANAGER, |pod| {
+        .update_status(key, MANAGER, |status| {
             let condition = Condition {
                 kind: "DisruptionTarget",
                 status: "False",
                 reason: "",
                 message: "",
             };
-            conditions::set(&mut pod["status"], condition, now);
+            conditions::set(status, condition, now);
         })
         .ok();
 }
 
-fn set_condition(budget: &mut Value, (status, reason, message): (&str, &str, &str), now: Timestamp) {
-    let generation = budget["metadata"]["generation"].clone();
+fn set_condition(status: &mut Value, generation: i64, (said, reason, message): (&str, &str, &str), now: Timestamp) {
     let condition = json!({
         "type": "DisruptionAllowed",
-        "status": status,
+        "status": said,
         "reason": reason,
         "message": message,
         "observedGeneration": generation,
     });
-    conditions::place(&mut budget["status"], condition, now);
+    conditions::place(status, condition, now);
 }
 
 /// The workload that decides how many pods there are, and how many.

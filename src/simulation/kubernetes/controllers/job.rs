@@ -470,9 +470,7 @@ impl Jobs {
             status["completedIndexes"] = ranges(&turn.indexes).into();
         }
         if status != turn.value["status"] {
-            world
-                .update_status(turn.job.key(), MANAGER, |job| job["status"] = status)
-                .ok();
+            world.update_status(turn.job.key(), MANAGER, |old| *old = status).ok();
         }
     }
 

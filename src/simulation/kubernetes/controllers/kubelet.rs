@@ -503,8 +503,8 @@ impl Kubelets {
 
     fn show(&mut self, world: &mut World, pod: &mut Pod) {
         let now = world.now();
-        let shown = world.update_status(&pod.key, NAME, |value| pod.write(value, now));
-        if let Ok(Some(object)) = shown {
+        let shown = world.update_status(&pod.key, NAME, |status| pod.write(status, now));
+        if let Ok(object) = shown {
             pod.written = object.revision();
         }
     }
@@ -561,14 +561,14 @@ impl Kubelets {
             }
         }
         world
-            .update_status(key, NAME, |value| {
+            .update_status(key, NAME, |status| {
                 let condition = Condition {
                     kind: "DisruptionTarget",
                     status: "True",
                     reason: "TerminationByKubelet",
                     message: &message,
                 };
-                conditions::set(&mut value["status"], condition, now);
+                conditions::set(status, condition, now);
             })
             .ok();
         self.show(world, &mut pod);

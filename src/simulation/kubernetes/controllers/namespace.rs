@@ -144,7 +144,7 @@ fn report(world: &mut World, key: &Key, left: &BTreeMap<String, usize>, held: &B
         ),
     ];
     world
-        .update_status(key, MANAGER, |namespace| {
+        .update_status(key, MANAGER, |status| {
             for (kind, reason, message, trouble) in all {
                 let condition = match trouble {
                     None => json!({"type": kind, "status": "False", "reason": reason, "message": message}),
@@ -152,7 +152,7 @@ fn report(world: &mut World, key: &Key, left: &BTreeMap<String, usize>, held: &B
                         json!({"type": kind, "status": "True", "reason": reason, "message": message})
                     }
                 };
-                conditions::place(&mut namespace["status"], condition, now);
+                conditions::place(status, condition, now);
             }
         })
         .ok();

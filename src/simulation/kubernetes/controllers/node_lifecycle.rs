@@ -348,11 +348,11 @@ impl NodeLifecycle {
             .collect();
         for pod in pods {
             world
-                .update_status(pod.key(), MANAGER, |pod| {
-                    if let Some(ready) = conditions::find(&pod["status"], "Ready") {
+                .update_status(pod.key(), MANAGER, |status| {
+                    if let Some(ready) = conditions::find(status, "Ready") {
                         let mut ready = ready.clone();
                         ready["status"] = "False".into();
-                        conditions::place(&mut pod["status"], ready, now);
+                        conditions::place(status, ready, now);
                     }
                 })
                 .ok();
@@ -452,11 +452,13 @@ impl NodeLifecycle {
 
 /// Nobody knows how a node is.
 fn doubt(world: &mut World, key: &Key, now: Timestamp) {
+    let Some(created) = world.get(key).map(|node| node.metadata()["creationTimestamp"].take()) else {
+        return;
+    };
     world
-        .update_status(key, MANAGER, |node| {
-            let created = node["metadata"]["creationTimestamp"].clone();
+        .update_status(key, MANAGER, |status| {
             for kind in ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"] {
-                let condition = match conditions::find(&node["status"], kind) {
+                let condition = match conditions::find(status, kind) {
                     Some(known) => {
                         let mut known = known.clone();
                         if known["status"] != "Unknown" {
@@ -474,7 +476,7 @@ fn doubt(world: &mut World, key: &Key, now: Timestamp) {
                         "lastHeartbeatTime": created,
                     }),
                 };
-                conditions::place(&mut node["status"], condition, now);
+                conditions::place(status, condition, now);
             }
         })
         .ok();

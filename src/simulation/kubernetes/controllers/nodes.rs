@@ -231,8 +231,7 @@ impl Nodes {
             }
         }
         world
-            .update_status(object.key(), MANAGER, |node| {
-                let status = &mut node["status"];
+            .update_status(object.key(), MANAGER, |status| {
                 if status["capacity"].is_null() {
                     describe(status, life, (object.name(), number));
                 }

@@ -98,12 +98,9 @@ impl Facts {
     }
 }
 
-#[derive(Deserialize)]
 struct View {
     metadata: Metadata,
-    #[serde(default)]
     spec: Spec,
-    #[serde(default)]
     status: Status,
 }
 
@@ -270,7 +267,11 @@ fn requests(spec: &Spec) -> Requests {
 }
 
 fn read(pod: &Object) -> Facts {
-    let view: View = pod.view();
+    let view = View {
+        metadata: pod.view_metadata(),
+        spec: pod.view_spec(),
+        status: pod.view_status(),
+    };
     let ready = view
         .status
         .conditions

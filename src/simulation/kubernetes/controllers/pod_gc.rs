@@ -150,15 +150,15 @@ fn collect(world: &mut World, node: &str, message: &str) {
 fn fail(world: &mut World, key: &Key, message: &str) {
     let now = world.now();
     world
-        .update_status(key, MANAGER, |pod| {
-            pod["status"]["phase"] = "Failed".into();
+        .update_status(key, MANAGER, |status| {
+            status["phase"] = "Failed".into();
             let condition = Condition {
                 kind: "DisruptionTarget",
                 status: "True",
                 reason: "DeletionByPodGC",
                 message,
             };
-            conditions::set(&mut pod["status"], condition, now);
+            conditions::set(status, condition, now);
         })
         .ok();
 }

@@ -191,9 +191,7 @@ impl ReplicaSets {
             fields.remove("conditions");
         }
         if value["status"] != status {
-            world
-                .update_status(set.key(), MANAGER, |set| set["status"] = status)
-                .ok();
+            world.update_status(set.key(), MANAGER, |old| *old = status).ok();
         }
         // Whoever is ready but not long enough is looked at again when it is.
         let next = ready

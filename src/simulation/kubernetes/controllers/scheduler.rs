@@ -50,6 +50,8 @@ struct Refused {
 #[derive(Clone)]
 pub struct Scheduler {
     places: BTreeMap<Arc<str>, Place>,
+    /// The node at which the next look for one begins.
+    next: Arc<str>,
     /// The pods that take up room, with where and how much.
     counted: HashMap<Arc<str>, (Arc<str>, pod::Requests)>,
     /// Pods whose anti-affinity others have to respect.
@@ -69,6 +71,7 @@ impl Default for Scheduler {
     fn default() -> Self {
         Self {
             places: BTreeMap::new(),
+            next: "".into(),
             counted: HashMap::new(),
             apart: BTreeSet::new(),
             active: BTreeMap::new(),
@@ -305,7 +308,8 @@ impl Scheduler {
             return;
         }
         let wish = Wish::read(world, &pod, &value, &self.apart);
-        match fit::choose(&self.places, &wish) {
+        let only = pod::facts(&pod).meant_for.as_deref();
+        match fit::choose(&self.places, &wish, only, &mut self.next) {
             Ok(node) => self.bind(world, &pod, &node),
             Err(message) => self.refuse(world, &pod, &message),
         }
@@ -358,17 +362,14 @@ impl Scheduler {
 fn note(world: &mut World, key: &Key, reason: &str, message: &str) {
     let now = world.now();
     world
-        .update_status(key, MANAGER, |pod| {
+        .update_status(key, MANAGER, |status| {
             let condition = Condition {
                 kind: "PodScheduled",
                 status: "False",
                 reason,
                 message,
             };
-            conditions::set(&mut pod["status"], condition, now);
-            if pod["status"]["phase"].is_null() {
-                pod["status"]["phase"] = "Pending".into();
-            }
+            conditions::set(status, condition, now);
         })
         .ok();
 }

@@ -281,11 +281,11 @@ impl StatefulSets {
         claim["metadata"]["labels"] = set.value["spec"]["selector"]["matchLabels"].clone();
         if own::create_free(world, PERSISTENT_VOLUME_CLAIMS, claim).is_ok() {
             world
-                .update_status(&key, MANAGER, |claim| {
-                    claim["status"] = json!({
+                .update_status(&key, MANAGER, |status| {
+                    *status = json!({
                         "phase": "Bound",
-                        "accessModes": claim["spec"]["accessModes"],
-                        "capacity": claim["spec"]["resources"]["requests"],
+                        "accessModes": template["spec"]["accessModes"],
+                        "capacity": template["spec"]["resources"]["requests"],
                     });
                 })
                 .ok();
@@ -346,9 +346,7 @@ impl StatefulSets {
             }
         }
         if set.value["status"] != status {
-            world
-                .update_status(set.object.key(), MANAGER, |set| set["status"] = status)
-                .ok();
+            world.update_status(set.object.key(), MANAGER, |old| *old = status).ok();
         }
         let soon = pods
             .iter()

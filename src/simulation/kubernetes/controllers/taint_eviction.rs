@@ -178,14 +178,14 @@ impl TaintEviction {
             .record(world, &about, Kind::Normal, "TaintManagerEviction", &message);
         let now = world.now();
         world
-            .update_status(pod.key(), MANAGER, |pod| {
+            .update_status(pod.key(), MANAGER, |status| {
                 let condition = Condition {
                     kind: "DisruptionTarget",
                     status: "True",
                     reason: "DeletionByTaintManager",
                     message: "Taint manager: deleting due to NoExecute taint",
                 };
-                conditions::set(&mut pod["status"], condition, now);
+                conditions::set(status, condition, now);
             })
             .ok();
         world.delete(pod.key(), &DeleteOptions::default()).ok();

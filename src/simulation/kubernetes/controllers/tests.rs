@@ -112,7 +112,7 @@ impl Cluster {
             let mut dump = Vec::new();
             for id in ids {
                 for object in world.list(id, None) {
-                    dump.extend_from_slice(object.bytes());
+                    dump.extend_from_slice(&object.bytes());
                     dump.push(b'\n');
                 }
             }

@@ -22,7 +22,6 @@ pub(super) fn pod(object: &mut Value) {
         }
     }
     pod_spec(spec);
-    default(fields(object, "status"), "phase", "Pending".into());
 }
 
 /// The defaults of a pod or of the template of one.

@@ -72,6 +72,13 @@ pub(super) fn compare(old: &Value, new: &Value, view: View<'_>) -> Difference {
     difference
 }
 
+/// Compares one field of an object, before and after.
+pub(super) fn compare_field(name: &str, old: &Value, new: &Value, view: View<'_>) -> Difference {
+    let mut difference = Difference::default();
+    both(Some(old), Some(new), view.child(name), name).graft(&mut difference, name);
+    difference
+}
+
 /// The names of either, in order.
 fn names<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> BTreeSet<&'a String> {
     old.keys().chain(new.keys()).collect()
@@ -91,6 +98,11 @@ fn fields(old: &Map<String, Value>, new: &Map<String, Value>, view: View<'_>, wi
 }
 
 impl Difference {
+    /// What is new and what is another.
+    pub(super) fn changed(&self) -> Set {
+        self.added.union(&self.modified)
+    }
+
     /// Puts what differs in a field where it belongs.
     fn graft(self, onto: &mut Self, field: &str) {
         self.graft_at(onto, || format!("f:{field}"));

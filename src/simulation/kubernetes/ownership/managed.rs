@@ -1,8 +1,13 @@
 //! `metadata.managedFields`: read, changed, written.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
 
-use super::Set;
+use serde_json::Value;
+
+use super::{
+    Set,
+    kept::{Share, entry},
+};
 
 /// Who owns something, and by what kind of request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,48 +37,29 @@ impl Identity {
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
-    identity: Identity,
-    time: String,
-    set: Set,
-}
-
-/// Whether a change leaves everybody what they have: the manager owns all that it changed, and nobody else any of it, nor of what
-/// is gone. It is so with most changes, and seen without reading the sets.
-pub(super) fn stands(object: &Value, identity: &Identity, changed: &Set, removed: &Set) -> bool {
-    let entries = object["metadata"]["managedFields"].as_array();
-    let mut found = false;
-    for entry in entries.into_iter().flatten() {
-        let fields = &entry["fieldsV1"];
-        let own = entry["manager"] == *identity.manager
-            && (entry["operation"] == "Apply") == identity.applies
-            && entry["apiVersion"] == *identity.api_version
-            && entry["subresource"].as_str() == identity.subresource.as_deref();
-        if own {
-            found = true;
-        }
-        let stands = if own {
-            changed.is_within(fields)
-        } else {
-            !changed.meets(fields)
-        };
-        if !stands || removed.meets(fields) {
-            return false;
-        }
-    }
-    found
+pub(super) struct Entry {
+    pub(super) identity: Identity,
+    pub(super) time: String,
+    pub(super) set: Arc<Set>,
+    /// As it was kept, when it comes from there.
+    pub(super) share: Option<Arc<Share>>,
 }
 
 /// Everybody who owns something of an object.
 #[derive(Clone, Debug, Default)]
 pub struct Managed {
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
 }
 
 impl Managed {
     /// Reads them from an object.
     pub fn read(object: &Value) -> Self {
-        let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+        Self::of(&object["metadata"]["managedFields"])
+    }
+
+    /// Reads them from the list that an object carries.
+    pub(super) fn of(list: &Value) -> Self {
+        let entries = list.as_array().into_iter().flatten();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self {
             entries: entries
@@ -85,14 +71,32 @@ impl Managed {
                         subresource: entry["subresource"].as_str().map(str::to_owned),
                     },
                     time: text(&entry["time"]),
-                    set: Set::read(&entry["fieldsV1"]),
+                    set: Arc::new(Set::read(&entry["fieldsV1"])),
+                    share: None,
                 })
                 .collect(),
         }
     }
 
-    /// Writes them into an object: those who apply first, then by time.
+    /// Writes them into an object.
     pub fn write(mut self, object: &mut Value) {
+        self.put_in_order();
+        if self.entries.is_empty() {
+            if let Value::Object(metadata) = &mut object["metadata"] {
+                metadata.remove("managedFields");
+            }
+            return;
+        }
+        let written = |owned: &Entry| {
+            let mut written = entry(&owned.identity, &owned.set);
+            written["time"] = owned.time.as_str().into();
+            written
+        };
+        object["metadata"]["managedFields"] = self.entries.iter().map(written).collect();
+    }
+
+    /// Those who apply first, then by time; without whoever owns nothing any more.
+    pub(super) fn put_in_order(&mut self) {
         self.entries.retain(|entry| !entry.set.is_empty());
         self.entries.sort_by(|left, right| {
             let key = |entry: &Entry| {
@@ -106,31 +110,6 @@ impl Managed {
             };
             key(left).cmp(&key(right))
         });
-        if self.entries.is_empty() {
-            if let Value::Object(metadata) = &mut object["metadata"] {
-                metadata.remove("managedFields");
-            }
-            return;
-        }
-        let entries: Vec<Value> = self
-            .entries
-            .iter()
-            .map(|entry| {
-                let mut written = json!({
-                    "manager": entry.identity.manager,
-                    "operation": if entry.identity.applies { "Apply" } else { "Update" },
-                    "apiVersion": entry.identity.api_version,
-                    "time": entry.time,
-                    "fieldsType": "FieldsV1",
-                    "fieldsV1": entry.set.write(),
-                });
-                if let Some(subresource) = &entry.identity.subresource {
-                    written["subresource"] = subresource.clone().into();
-                }
-                written
-            })
-            .collect();
-        object["metadata"]["managedFields"] = entries.into();
     }
 
     /// What somebody owns.
@@ -138,7 +117,7 @@ impl Managed {
         self.entries
             .iter()
             .find(|entry| entry.identity == *identity)
-            .map(|entry| entry.set.clone())
+            .map(|entry| Set::clone(&entry.set))
     }
 
     /// Everybody else, with what they own.
@@ -146,14 +125,14 @@ impl Managed {
         self.entries
             .iter()
             .filter(move |entry| entry.identity != *identity)
-            .map(|entry| (&entry.identity, &entry.set))
+            .map(|entry| (&entry.identity, &*entry.set))
     }
 
     /// Takes from everybody else what was changed, and what is gone.
     pub(super) fn take(&mut self, identity: &Identity, changed: &Set, removed: &Set) {
         for entry in &mut self.entries {
-            if entry.identity != *identity {
-                entry.set = entry.set.difference(changed).difference(removed);
+            if entry.identity != *identity && (changed.meets(&entry.set) || removed.meets(&entry.set)) {
+                entry.set = Arc::new(entry.set.difference(changed).difference(removed));
             }
         }
     }
@@ -161,15 +140,16 @@ impl Managed {
     /// Says what somebody owns; the time is of the last change of that.
     pub(super) fn put(&mut self, identity: &Identity, set: Set, now: &str) {
         match self.entries.iter_mut().find(|entry| entry.identity == *identity) {
-            Some(entry) if entry.set == set => {}
+            Some(entry) if *entry.set == set => {}
             Some(entry) => {
-                entry.set = set;
+                entry.set = Arc::new(set);
                 now.clone_into(&mut entry.time);
             }
             None => self.entries.push(Entry {
                 identity: identity.clone(),
                 time: now.to_owned(),
-                set,
+                set: Arc::new(set),
+                share: None,
             }),
         }
     }

@@ -60,23 +60,23 @@ impl Set {
         Value::Object(fields)
     }
 
-    /// Whether all of it is in what `fieldsV1` says.
-    pub fn is_within(&self, fields: &Value) -> bool {
-        (!self.member || says_itself(fields))
+    /// Whether all of it is in another one.
+    pub fn is_within(&self, other: &Self) -> bool {
+        (!self.member || other.member)
             && self
                 .children
                 .iter()
                 .filter(|(_, child)| !child.is_empty())
-                .all(|(name, child)| fields.get(name).is_some_and(|fields| child.is_within(fields)))
+                .all(|(name, child)| other.children.get(name).is_some_and(|other| child.is_within(other)))
     }
 
-    /// Whether any of it is in what `fieldsV1` says.
-    pub fn meets(&self, fields: &Value) -> bool {
-        (self.member && says_itself(fields))
+    /// Whether any of it is in another one.
+    pub fn meets(&self, other: &Self) -> bool {
+        (self.member && other.member)
             || self
                 .children
                 .iter()
-                .any(|(name, child)| fields.get(name).is_some_and(|fields| child.meets(fields)))
+                .any(|(name, child)| other.children.get(name).is_some_and(|other| child.meets(other)))
     }
 
     /// What is in either.
@@ -176,11 +176,4 @@ impl Set {
             path.truncate(length);
         }
     }
-}
-
-/// Whether a place in `fieldsV1` is a member itself.
-fn says_itself(fields: &Value) -> bool {
-    fields
-        .as_object()
-        .is_none_or(|fields| fields.is_empty() || fields.contains_key("."))
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::simulation::kubernetes::{
     resources::{
@@ -109,31 +109,17 @@ impl Fields {
 
 /// The text of one field, read without building the rest of the object.
 fn pluck<'a>(object: &'a Object, path: &str) -> Cow<'a, str> {
-    #[derive(Deserialize)]
-    struct Parts {
-        #[serde(default)]
-        spec: Value,
-        #[serde(default)]
-        status: Value,
-    }
-    #[derive(Deserialize)]
-    struct Phase<'a> {
-        #[serde(borrow, default)]
-        status: PhaseStatus<'a>,
-    }
     #[derive(Default, Deserialize)]
     struct PhaseStatus<'a> {
         #[serde(borrow, default)]
         phase: Cow<'a, str>,
     }
     if path == "status.phase" {
-        return object.view::<Phase<'a>>().status.phase;
+        return object.view_status::<PhaseStatus<'a>>().phase;
     }
     let whole = match path.split_once('.') {
-        Some(("spec" | "status", _)) => {
-            let parts: Parts = object.view();
-            serde_json::json!({"spec": parts.spec, "status": parts.status})
-        }
+        Some(("spec", _)) => json!({"spec": object.spec()}),
+        Some(("status", _)) => json!({"status": object.status()}),
         _ => object.value(),
     };
     let mut found = &whole;

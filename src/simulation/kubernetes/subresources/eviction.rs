@@ -155,13 +155,13 @@ fn check_and_decrement(
         return Ok(());
     }
     let now = world.stamp();
-    let written = world.update_status(budget.key(), "kube-apiserver", |budget| {
-        budget["status"]["disruptionsAllowed"] = (allowed - 1).into();
-        budget["status"]["disruptedPods"][pod] = now.clone().into();
+    let written = world.update_status(budget.key(), "kube-apiserver", |status| {
+        status["disruptionsAllowed"] = (allowed - 1).into();
+        status["disruptedPods"][pod] = now.clone().into();
         if allowed == 1 {
             let condition = json!({"type": "DisruptionAllowed", "status": "False", "reason": "InsufficientPods", "message": "",
-                "lastTransitionTime": now, "observedGeneration": budget["status"]["observedGeneration"]});
-            let conditions = &mut budget["status"]["conditions"];
+                "lastTransitionTime": now, "observedGeneration": status["observedGeneration"]});
+            let conditions = &mut status["conditions"];
             if !conditions.is_array() {
                 *conditions = json!([]);
             }
@@ -241,7 +241,7 @@ fn mark_and_delete(world: &mut World, key: &Key, pod: &Object, wanted: &DeleteOp
             return Err(Refusal::conflict(about, &key.name, &why));
         }
         let now = world.stamp();
-        let marked = world.update_status(key, "kube-apiserver", |pod| {
+        let marked = world.update_status(key, "kube-apiserver", |status| {
             let condition = json!({
                 "type": "DisruptionTarget",
                 "status": "True",
@@ -250,7 +250,7 @@ fn mark_and_delete(world: &mut World, key: &Key, pod: &Object, wanted: &DeleteOp
                 "lastProbeTime": null,
                 "lastTransitionTime": now,
             });
-            let conditions = &mut pod["status"]["conditions"];
+            let conditions = &mut status["conditions"];
             if !conditions.is_array() {
                 *conditions = json!([]);
             }
@@ -262,9 +262,7 @@ fn mark_and_delete(world: &mut World, key: &Key, pod: &Object, wanted: &DeleteOp
                 }
             }
         })?;
-        if wanted.resource_version.is_some()
-            && let Some(marked) = marked
-        {
+        if wanted.resource_version.is_some() {
             wanted.resource_version = Some(marked.revision().to_string());
         }
     }

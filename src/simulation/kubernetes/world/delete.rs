@@ -97,17 +97,17 @@ impl World {
             return Ok(Deleted { object: marked, gone });
         }
         let stored = if marked == old {
-            live
+            old
         } else {
-            self.store(key.clone(), marked).0
+            self.store(key.clone(), marked)
         };
         if pending || grace.is_some_and(|left| left > 0) {
             return Ok(Deleted {
-                object: stored.value(),
+                object: stored,
                 gone: false,
             });
         }
-        Ok(self.end(key, stored.value(), false))
+        Ok(self.end(key, stored, false))
     }
 
     /// A namespace only begins to end: its controller empties it and takes its finalizer away.
@@ -135,7 +135,7 @@ impl World {
             let object = if options.dry_run {
                 value
             } else {
-                self.store(key.clone(), value).1
+                self.store(key.clone(), value)
             };
             return Ok(Deleted { object, gone: false });
         }
@@ -180,7 +180,8 @@ impl World {
         if dry_run {
             return Deleted { object, gone: true };
         }
-        let gone = self.erase(key, object);
+        let managed = self.managed_in(&object);
+        let gone = self.erase(key, &object, managed);
         Deleted {
             object: gone.value(),
             gone: true,

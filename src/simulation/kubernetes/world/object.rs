@@ -1,4 +1,7 @@
-//! One stored object: its JSON, and of its metadata what is asked for all the time.
+//! One stored object: its JSON in the parts that are written apart, and of its metadata what is asked for all the time.
+//!
+//! Who writes a status leaves the specification as it is, and the other way round: an object shares with the one before it
+//! every part that is the same, and whoever needs one part reads no other.
 
 use std::{
     any::Any,
@@ -7,9 +10,13 @@ use std::{
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::simulation::kubernetes::resources::{PODS, ResourceId};
+use super::shelf::Shelf;
+use crate::simulation::kubernetes::{
+    ownership::Kept,
+    resources::{PODS, ResourceId},
+};
 
 /// Where an object is. The namespace of a cluster-scoped one is empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,98 +60,114 @@ pub struct Owner {
 /// A stored object. It never changes: a write stores another one.
 #[derive(Debug)]
 pub struct Object {
-    key: Key,
-    bytes: Bytes,
-    uid: Arc<str>,
+    head: Arc<Head>,
     revision: u64,
-    generation: i64,
-    labels: Box<[(Box<str>, Box<str>)]>,
-    owners: Box<[Owner]>,
+    managed: Kept,
+    spec: Option<Arc<str>>,
+    status: Option<Arc<str>>,
     node: Option<Arc<str>>,
-    deleting: bool,
-    finalized: bool,
     facts: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
+/// All but specification and status, and but for what every write changes.
+#[derive(Debug)]
+struct Head {
+    key: Key,
+    uid: Arc<str>,
+    generation: i64,
+    labels: Box<[(Arc<str>, Arc<str>)]>,
+    owners: Box<[Owner]>,
+    deleting: bool,
+    finalized: bool,
+    /// `"apiVersion":"v1","kind":"Pod"`.
+    kind: Arc<str>,
+    /// `metadata` without resourceVersion and managedFields.
+    metadata: Box<str>,
+    /// The other fields, as one JSON object.
+    rest: Box<str>,
+}
+
+/// The fields that have a place of their own.
+const APART: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+/// The fields of the metadata that are kept apart from it.
+const OF_A_WRITE: [&str; 2] = ["managedFields", "resourceVersion"];
+
 impl Object {
     /// What is told and not kept: it has no resourceVersion.
-    pub(in crate::simulation::kubernetes) fn unstored(key: Key, value: &mut Value) -> Self {
-        let object = Self::encode(key, value, 0);
-        if let Some(metadata) = value["metadata"].as_object_mut() {
-            metadata.remove("resourceVersion");
-        }
+    pub(in crate::simulation::kubernetes) fn unstored(key: Key, value: &Value) -> Self {
+        Self::encode(key, value, Kept::default(), 0, None, &mut Shelf::default())
+    }
+
+    /// Writes a value down. Its managedFields and its resourceVersion are not taken from it, but given. What is as in the object
+    /// before is shared with it.
+    pub(super) fn encode(
+        key: Key,
+        value: &Value,
+        managed: Kept,
+        revision: u64,
+        before: Option<&Self>,
+        shelf: &mut Shelf,
+    ) -> Self {
+        let nothing = Map::new();
+        let fields = |value: &Value| value.as_object().is_some_and(|fields| !fields.is_empty());
+        let metadata = value.get("metadata").and_then(Value::as_object).unwrap_or(&nothing);
+        let metadata_text = without(metadata, &OF_A_WRITE);
+        let rest = without(value.as_object().unwrap_or(&nothing), &APART);
+        let same = before.filter(|before| *before.head.metadata == *metadata_text && *before.head.rest == *rest);
+        let head = match same {
+            Some(before) => Arc::clone(&before.head),
+            None => Arc::new(Head::read(key, value, metadata_text, rest, shelf)),
+        };
+        let part = |name: &str, before: Option<&Arc<str>>| {
+            let text = value.get(name).filter(|value| !value.is_null()).map(text_of)?;
+            Some(match before.filter(|before| ***before == *text) {
+                Some(before) => Arc::clone(before),
+                None => text.into(),
+            })
+        };
+        let spec = part("spec", before.and_then(|before| before.spec.as_ref()));
+        let status = part("status", before.and_then(|before| before.status.as_ref()));
+        let node = (head.key.resource == PODS && value.get("spec").is_some_and(fields))
+            .then(|| value["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()))
+            .flatten()
+            .map(|node| shelf.text(node));
         Self {
-            bytes: serde_json::to_vec(value).expect("a JSON value can be written").into(),
-            ..object
+            head,
+            revision,
+            managed,
+            spec,
+            status,
+            node,
+            facts: OnceLock::new(),
         }
     }
 
-    /// Writes the resourceVersion into the value and keeps it as compact JSON.
-    pub(super) fn encode(key: Key, value: &mut Value, revision: u64) -> Self {
-        let metadata = &mut value["metadata"];
-        metadata["resourceVersion"] = revision.to_string().into();
-        let text = |value: &Value| -> Arc<str> { value.as_str().unwrap_or_default().into() };
-        let labels = metadata["labels"].as_object().map(|labels| {
-            labels
-                .iter()
-                .map(|(name, value)| (name.as_str().into(), value.as_str().unwrap_or_default().into()))
-                .collect()
-        });
-        let owners = metadata["ownerReferences"].as_array().map(|owners| {
-            owners
-                .iter()
-                .map(|owner| Owner {
-                    api_version: text(&owner["apiVersion"]),
-                    kind: text(&owner["kind"]),
-                    name: text(&owner["name"]),
-                    uid: text(&owner["uid"]),
-                    controller: owner["controller"] == true,
-                    blocks: owner["blockOwnerDeletion"] == true,
-                })
-                .collect()
-        });
-        let uid = text(&metadata["uid"]);
-        let generation = metadata["generation"].as_i64().unwrap_or_default();
-        let deleting = metadata["deletionTimestamp"].is_string();
-        let finalized = metadata["finalizers"].as_array().is_none_or(Vec::is_empty);
-        if metadata["labels"].is_null()
-            && let Value::Object(fields) = metadata
-        {
-            fields.remove("labels");
-            fields.retain(|_, value| !value.is_null());
-        }
-        let node = (key.resource == PODS)
-            .then(|| value["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()))
-            .flatten()
-            .map(Arc::from);
+    /// The same with another status.
+    pub(super) fn with_status(&self, status: &Value, managed: Kept, revision: u64) -> Self {
         Self {
-            bytes: serde_json::to_vec(value).expect("a JSON value can be written").into(),
-            key,
-            uid,
+            head: Arc::clone(&self.head),
             revision,
-            generation,
-            labels: labels.unwrap_or_default(),
-            owners: owners.unwrap_or_default(),
-            node,
-            deleting,
-            finalized,
+            managed,
+            spec: self.spec.clone(),
+            status: (!status.is_null()).then(|| text_of(status).into()),
+            node: self.node.clone(),
             facts: OnceLock::new(),
         }
     }
 
     /// Where it is.
     pub fn key(&self) -> &Key {
-        &self.key
+        &self.head.key
     }
 
     /// Its namespace; empty without one.
     pub fn namespace(&self) -> &str {
-        &self.key.namespace
+        &self.head.key.namespace
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.key.name
+        &self.head.key.name
     }
 
     /// Its place in the order of the store, where a namespace ends with `/`, which comes after `-`.
@@ -152,23 +175,146 @@ impl Object {
         (format!("{}/", self.namespace()), self.name().to_owned())
     }
 
-    /// The stored JSON.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+    /// Its JSON.
+    pub fn bytes(&self) -> Bytes {
+        let mut json = Vec::with_capacity(self.size() + self.head.kind.len());
+        json.push(b'{');
+        json.extend_from_slice(self.head.kind.as_bytes());
+        json.push(b',');
+        self.put_untyped(&mut json);
+        json.into()
+    }
+
+    /// Its JSON as the item of a list, which says once for all what its items are.
+    pub fn put_item(&self, json: &mut Vec<u8>) {
+        json.push(b'{');
+        self.put_untyped(json);
+    }
+
+    /// About how long its JSON is.
+    pub fn size(&self) -> usize {
+        let part = |part: &Option<Arc<str>>| part.as_ref().map_or(0, |part| part.len() + 12);
+        self.head.metadata.len()
+            + self.head.rest.len()
+            + self.managed.size()
+            + part(&self.spec)
+            + part(&self.status)
+            + 64
+    }
+
+    /// All fields but the first two, and the end.
+    fn put_untyped(&self, json: &mut Vec<u8>) {
+        if let Some(rest) = fields_in(&self.head.rest) {
+            json.extend_from_slice(rest.as_bytes());
+            json.push(b',');
+        }
+        json.extend_from_slice(b"\"metadata\":{");
+        let metadata = fields_in(&self.head.metadata);
+        let written = self.revision > 0;
+        if written {
+            json.extend_from_slice(format!("\"resourceVersion\":\"{}\"", self.revision).as_bytes());
+        }
+        if !self.managed.is_empty() {
+            json.extend_from_slice(if written {
+                b",\"managedFields\":"
+            } else {
+                b"\"managedFields\":"
+            });
+            self.managed.put(json);
+        }
+        if let Some(metadata) = metadata {
+            if written || !self.managed.is_empty() {
+                json.push(b',');
+            }
+            json.extend_from_slice(metadata.as_bytes());
+        }
+        json.push(b'}');
+        for (name, part) in [("spec", &self.spec), ("status", &self.status)] {
+            if let Some(part) = part {
+                json.extend_from_slice(format!(",\"{name}\":").as_bytes());
+                json.extend_from_slice(part.as_bytes());
+            }
+        }
+        json.push(b'}');
     }
 
     /// The whole of it, parsed.
     pub fn value(&self) -> Value {
-        serde_json::from_slice(&self.bytes).expect("what is stored is JSON")
+        let mut value = self.bare();
+        if !self.managed.is_empty() {
+            value["metadata"]["managedFields"] = self.managed.value();
+        }
+        value
     }
 
-    /// The part of it that a struct names, without building the rest.
+    /// The whole of it but for who owns what, parsed.
+    pub fn bare(&self) -> Value {
+        let mut fields: Map<String, Value> = parsed(&self.head.rest);
+        let kind: Map<String, Value> = parsed(&format!("{{{}}}", self.head.kind));
+        fields.extend(kind);
+        let mut metadata: Map<String, Value> = parsed(&self.head.metadata);
+        if self.revision > 0 {
+            metadata.insert("resourceVersion".to_owned(), self.revision.to_string().into());
+        }
+        fields.insert("metadata".to_owned(), metadata.into());
+        for (name, part) in [("spec", &self.spec), ("status", &self.status)] {
+            if let Some(part) = part {
+                fields.insert(name.to_owned(), parsed(part));
+            }
+        }
+        Value::Object(fields)
+    }
+
+    /// Who owns what.
+    pub(super) fn managed(&self) -> &Kept {
+        &self.managed
+    }
+
+    /// Its `apiVersion`.
+    pub(super) fn api_version(&self) -> String {
+        let kind: Map<String, Value> = parsed(&format!("{{{}}}", self.head.kind));
+        kind["apiVersion"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Its specification; null without one.
+    pub fn spec(&self) -> Value {
+        self.spec.as_deref().map(parsed).unwrap_or_default()
+    }
+
+    /// Its status; null without one.
+    pub fn status(&self) -> Value {
+        self.status.as_deref().map(parsed).unwrap_or_default()
+    }
+
+    /// Its status as JSON; empty without one.
+    pub fn status_text(&self) -> &str {
+        self.status.as_deref().unwrap_or_default()
+    }
+
+    /// Its metadata, but for resourceVersion and managedFields.
+    pub fn metadata(&self) -> Value {
+        parsed(&self.head.metadata)
+    }
+
+    /// What a struct names of the metadata, without building the rest; resourceVersion and managedFields are not among it.
     ///
     /// # Panics
-    /// When the object does not fit the struct: use `Option` and `#[serde(default)]` for what may be absent, and `Cow`
-    /// with `#[serde(borrow)]` for text, which may carry escapes.
-    pub fn view<'a, T: Deserialize<'a>>(&'a self) -> T {
-        serde_json::from_slice(&self.bytes).expect("the view fits what is stored")
+    /// As the other two do, when the object does not fit the struct: use `Option` and `#[serde(default)]` for what may be absent,
+    /// and `Cow` with `#[serde(borrow)]` for text, which may carry escapes.
+    pub fn view_metadata<'a, T: Deserialize<'a>>(&'a self) -> T {
+        serde_json::from_str(&self.head.metadata).expect("the view fits the metadata")
+    }
+
+    /// What a struct names of the specification.
+    pub fn view_spec<'a, T: Deserialize<'a> + Default>(&'a self) -> T {
+        let view = |spec| serde_json::from_str(spec).expect("the view fits the specification");
+        self.spec.as_deref().map(view).unwrap_or_default()
+    }
+
+    /// What a struct names of the status.
+    pub fn view_status<'a, T: Deserialize<'a> + Default>(&'a self) -> T {
+        let view = |status| serde_json::from_str(status).expect("the view fits the status");
+        self.status.as_deref().map(view).unwrap_or_default()
     }
 
     /// What controllers ask of it again and again, read out of it once.
@@ -184,7 +330,7 @@ impl Object {
 
     /// Its uid.
     pub fn uid(&self) -> &Arc<str> {
-        &self.uid
+        &self.head.uid
     }
 
     /// Its resourceVersion.
@@ -194,28 +340,34 @@ impl Object {
 
     /// Its generation; zero where the kind has none.
     pub fn generation(&self) -> i64 {
-        self.generation
+        self.head.generation
     }
 
     /// A label.
     pub fn label(&self, name: &str) -> Option<&str> {
-        let at = self.labels.binary_search_by(|(label, _)| (**label).cmp(name)).ok()?;
-        Some(&self.labels[at].1)
+        let labels = &self.head.labels;
+        let at = labels.binary_search_by(|(label, _)| (**label).cmp(name)).ok()?;
+        Some(&labels[at].1)
     }
 
     /// Its labels, by name.
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.labels.iter().map(|(name, value)| (&**name, &**value))
+        self.head.labels.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// Whether another object has the same labels.
+    pub(super) fn is_labelled_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.head, &other.head) || self.head.labels == other.head.labels
     }
 
     /// Its owners.
     pub fn owners(&self) -> &[Owner] {
-        &self.owners
+        &self.head.owners
     }
 
     /// The uid of its controller.
     pub fn controller(&self) -> Option<&Arc<str>> {
-        self.owners
+        self.owners()
             .iter()
             .find(|owner| owner.controller)
             .map(|owner| &owner.uid)
@@ -228,11 +380,86 @@ impl Object {
 
     /// Whether it has a deletionTimestamp.
     pub fn deleting(&self) -> bool {
-        self.deleting
+        self.head.deleting
     }
 
     /// Whether it has no finalizers.
     pub fn finalized(&self) -> bool {
-        self.finalized
+        self.head.finalized
     }
+}
+
+impl Head {
+    fn read(key: Key, value: &Value, metadata_text: String, rest: String, shelf: &mut Shelf) -> Self {
+        let metadata = &value["metadata"];
+        let mut text = |value: &Value| shelf.text(value.as_str().unwrap_or_default());
+        let labels = metadata["labels"].as_object().map(|labels| {
+            let mut label = |(name, value): (&String, &Value)| (text(&Value::from(name.as_str())), text(value));
+            labels.iter().map(&mut label).collect()
+        });
+        let owners = metadata["ownerReferences"].as_array().map(|owners| {
+            let mut owner = |owner: &Value| Owner {
+                api_version: text(&owner["apiVersion"]),
+                kind: text(&owner["kind"]),
+                name: text(&owner["name"]),
+                uid: text(&owner["uid"]),
+                controller: owner["controller"] == true,
+                blocks: owner["blockOwnerDeletion"] == true,
+            };
+            owners.iter().map(&mut owner).collect()
+        });
+        let kind = format!(
+            "\"apiVersion\":{},\"kind\":{}",
+            text_of(&value["apiVersion"]),
+            text_of(&value["kind"])
+        );
+        Self {
+            uid: metadata["uid"].as_str().unwrap_or_default().into(),
+            generation: metadata["generation"].as_i64().unwrap_or_default(),
+            labels: labels.unwrap_or_default(),
+            owners: owners.unwrap_or_default(),
+            deleting: metadata["deletionTimestamp"].is_string(),
+            finalized: metadata["finalizers"].as_array().is_none_or(Vec::is_empty),
+            kind: shelf.text(&kind),
+            metadata: metadata_text.into(),
+            rest: rest.into(),
+            key: Key {
+                namespace: shelf.text(&key.namespace),
+                ..key
+            },
+        }
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    serde_json::to_string(value).expect("a JSON value can be written")
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    serde_json::from_str(text).expect("what is stored is JSON")
+}
+
+/// What is between the braces; nothing when there is nothing.
+fn fields_in(text: &str) -> Option<&str> {
+    let fields = &text[1..text.len() - 1];
+    (!fields.is_empty()).then_some(fields)
+}
+
+/// The fields of an object but for some, and but for those that are null, as JSON.
+fn without(fields: &Map<String, Value>, left_out: &[&str]) -> String {
+    let mut text = String::with_capacity(512);
+    text.push('{');
+    for (name, value) in fields {
+        if value.is_null() || left_out.contains(&name.as_str()) {
+            continue;
+        }
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&text_of(&Value::from(name.as_str())));
+        text.push(':');
+        text.push_str(&text_of(value));
+    }
+    text.push('}');
+    text
 }

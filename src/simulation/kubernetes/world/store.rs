@@ -7,36 +7,65 @@ use serde_json::Value;
 use super::{Change, ChangeKind, Event, Key, Object, World, table::Table};
 use crate::simulation::kubernetes::{
     definitions,
+    ownership::Kept,
     resources::{CUSTOM_RESOURCE_DEFINITIONS, PODS},
 };
 
 impl World {
-    /// Stores an object under a new revision and tells everybody. Returns it as it is now, and the value with its new version.
-    pub(super) fn store(&mut self, key: Key, mut value: Value) -> (Arc<Object>, Value) {
-        self.revision += 1;
-        let object = Arc::new(Object::encode(key.clone(), &mut value, self.revision));
-        if key.resource == CUSTOM_RESOURCE_DEFINITIONS {
-            self.define(&value);
+    /// Stores an object under a new revision and tells everybody. Returns the value with its new version.
+    pub(super) fn store(&mut self, key: Key, mut value: Value) -> Value {
+        let managed = self.managed_in(&value);
+        let object = self.keep(key, &value, managed);
+        value["metadata"]["resourceVersion"] = object.revision().to_string().into();
+        value
+    }
+
+    /// Who owns what, as a value says it.
+    pub(super) fn managed_in(&mut self, value: &Value) -> Kept {
+        let list = value.get("metadata").and_then(|metadata| metadata.get("managedFields"));
+        list.map(|list| Kept::read(list, &mut self.shelf)).unwrap_or_default()
+    }
+
+    /// As [`store`](Self::store), with who owns what apart.
+    pub(super) fn keep(&mut self, key: Key, value: &Value, managed: Kept) -> Arc<Object> {
+        let (revision, before) = (self.revision + 1, self.get(&key).cloned());
+        let defines = key.resource == CUSTOM_RESOURCE_DEFINITIONS;
+        let object = Object::encode(key, value, managed, revision, before.as_deref(), &mut self.shelf);
+        if defines {
+            self.define(value);
         }
-        let table = &mut self.tables[key.resource.index()];
-        let before = table.put(Arc::clone(&object));
-        self.index(&key, before.as_ref(), Some(&object));
-        self.tell(before, Some(Arc::clone(&object)));
-        (object, value)
+        self.put(object)
+    }
+
+    /// Puts an object of the next revision in its place and tells everybody.
+    pub(super) fn put(&mut self, object: Object) -> Arc<Object> {
+        self.revision = object.revision();
+        let object = Arc::new(object);
+        let before = self.tables[object.key().resource.index()].put(Arc::clone(&object));
+        self.index(before.as_ref(), Some(&object));
+        self.tell(before, Arc::clone(&object));
+        object
     }
 
     /// Takes an object out of the store. Its last form carries the revision of its end.
-    pub(super) fn erase(&mut self, key: &Key, last: Value) -> Arc<Object> {
+    pub(super) fn erase(&mut self, key: &Key, last: &Value, managed: Kept) -> Arc<Object> {
         self.revision += 1;
-        let mut last = last;
-        let gone = Arc::new(Object::encode(key.clone(), &mut last, self.revision));
         let before = self.tables[key.resource.index()].take(&key.namespace, &key.name);
-        self.index(key, before.as_ref(), None);
+        let gone = Object::encode(
+            key.clone(),
+            last,
+            managed,
+            self.revision,
+            before.as_deref(),
+            &mut self.shelf,
+        );
+        let gone = Arc::new(gone);
+        self.index(before.as_ref(), None);
         if key.resource == PODS {
             self.logs.forget(gone.uid());
         }
         if key.resource == CUSTOM_RESOURCE_DEFINITIONS {
-            self.undefine(&last);
+            self.undefine(last);
         }
         let kept = Event {
             revision: self.revision,
@@ -77,16 +106,13 @@ impl World {
         let Some(id) = found else { return };
         let keys: Vec<Key> = self.list(id, None).map(|object| object.key().clone()).collect();
         for key in keys {
-            let Some(last) = self.get(&key).map(|object| object.value()) else {
-                continue;
-            };
-            self.erase(&key, last);
+            let Some(last) = self.get(&key).cloned() else { continue };
+            self.erase(&key, &last.bare(), last.managed().clone());
         }
         Arc::make_mut(&mut self.resources).remove(id);
     }
 
-    fn tell(&mut self, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
-        let Some(object) = after.clone() else { return };
+    fn tell(&mut self, before: Option<Arc<Object>>, object: Arc<Object>) {
         let kind = if before.is_some() {
             ChangeKind::Modified
         } else {
@@ -98,7 +124,7 @@ impl World {
                 revision: self.revision,
                 kind,
                 before: before.clone(),
-                object,
+                object: Arc::clone(&object),
             },
             self.history,
         );
@@ -107,18 +133,21 @@ impl World {
             kind,
             key,
             before,
-            after,
+            after: Some(object),
         });
         self.revised.send_replace(self.revision);
     }
 
-    fn index(&mut self, key: &Key, before: Option<&Arc<Object>>, after: Option<&Arc<Object>>) {
+    fn index(&mut self, before: Option<&Arc<Object>>, after: Option<&Arc<Object>>) {
+        let Some(key) = after.or(before).map(|object| object.key().clone()) else {
+            return;
+        };
         let new = after.map_or(&[][..], |object| object.owners());
         for owner in before.map_or(&[][..], |object| object.owners()) {
             if !new.iter().any(|other| other.uid == owner.uid)
                 && let Some(owned) = self.by_owner.get_mut(&owner.uid)
             {
-                owned.remove(key);
+                owned.remove(&key);
                 if owned.is_empty() {
                     self.by_owner.remove(&owner.uid);
                 }
@@ -133,7 +162,7 @@ impl World {
         if key.resource != PODS {
             return;
         }
-        let place = (Arc::clone(&key.namespace), Arc::clone(&key.name));
+        let place = (key.namespace, key.name);
         let new = after.and_then(|object| object.node());
         if let Some(node) = before
             .and_then(|object| object.node())

@@ -119,10 +119,7 @@ impl Table {
         if before.is_none() {
             self.len += 1;
         }
-        if before
-            .as_ref()
-            .is_none_or(|before| !before.labels().eq(object.labels()))
-        {
+        if before.as_ref().is_none_or(|before| !before.is_labelled_as(&object)) {
             if let Some(before) = &before {
                 self.unlabel(before);
             }

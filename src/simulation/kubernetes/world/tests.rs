@@ -42,14 +42,16 @@ fn a_change_of_the_spec_is_a_new_generation_and_one_of_the_status_is_not() {
         (grown.generation(), grown.value()["status"]["replicas"].clone()),
         (2, Value::Null)
     );
-    let seen = world.update_status(&key, "test", set("status")).unwrap().unwrap();
+    let seen = world
+        .update_status(&key, "test", |status| status["replicas"] = 5.into())
+        .unwrap();
     assert_eq!(seen.generation(), 2);
     assert!(seen.revision() > grown.revision());
     let both = |object: &mut Value| {
         object["spec"]["replicas"] = 9.into();
         object["status"]["replicas"] = 9.into();
     };
-    let half = world.update_status(&key, "test", both).unwrap().unwrap().value();
+    let half = world.update_with_status(&key, "test", both).unwrap().unwrap().value();
     assert_eq!(
         (half["spec"]["replicas"].clone(), half["status"]["replicas"].clone()),
         (json!(5), json!(9))

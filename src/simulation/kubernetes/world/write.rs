@@ -8,6 +8,7 @@ use super::{Chance, Key, Object, World};
 use crate::simulation::kubernetes::{
     admission, defaults, definitions,
     incoming::Served,
+    ownership::{self, Change, Kept},
     refusal::Refusal,
     resources::{CONFIGMAPS, CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, ResourceId, SERVICE_ACCOUNTS},
     strategy::{self, Part},
@@ -58,8 +59,30 @@ impl World {
         self.change(key, Part::Main, manager, change)
     }
 
-    /// Changes the status of an object. One that is equal afterwards is not written.
+    /// Changes the status of an object, and reads nothing else. One that is equal afterwards is not written.
     pub fn update_status(
+        &mut self,
+        key: &Key,
+        manager: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Arc<Object>, Refusal> {
+        let Some(live) = self.get(key).cloned() else {
+            return Err(self.missing(key));
+        };
+        let old = live.status();
+        let mut new = old.clone();
+        change(&mut new);
+        defaults::fill_status(key.resource, &mut new);
+        if new == old {
+            return Ok(live);
+        }
+        let change = Change::Status(&old, &new);
+        let managed = self.owned_after(&live, Part::Status, manager, change);
+        Ok(self.put(live.with_status(&new, managed, self.revision + 1)))
+    }
+
+    /// As [`update_status`](Self::update_status), for who changes annotations in the same request, which that lets through.
+    pub fn update_with_status(
         &mut self,
         key: &Key,
         manager: &str,
@@ -89,19 +112,40 @@ impl World {
         let Some(live) = self.get(key).cloned() else {
             return Err(self.missing(key));
         };
-        let old = live.value();
+        let old = live.bare();
         let mut new = old.clone();
         change(&mut new);
         defaults::fill(key.resource, &mut new);
         strategy::prepare_update(self, key.resource, &old, &mut new, part);
-        let write = Write {
-            part,
-            manager: Some(manager),
-            served: None,
-            dry_run: false,
-        };
-        self.replace(key, old, new, write)?;
-        Ok(self.get(key).cloned())
+        // Who owns what follows from the change, whatever it says.
+        strategy::set_or_remove(&mut new["metadata"], "managedFields", &Value::Null);
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
+        if new == old {
+            return Ok(Some(live));
+        }
+        if strategy::ends(&old, &new) {
+            self.erase(key, &old, live.managed().clone());
+            return Ok(None);
+        }
+        let managed = self.owned_after(&live, part, manager, Change::Whole(&old, &new));
+        Ok(Some(self.keep(key.clone(), &new, managed)))
+    }
+
+    /// Who owns what of an object after a change.
+    fn owned_after(&mut self, live: &Object, part: Part, manager: &str, change: Change<'_>) -> Kept {
+        // Nobody keeps account of what had none, until somebody applies.
+        if live.managed().is_empty() {
+            return Kept::default();
+        }
+        let resources = Arc::clone(&self.resources);
+        let (view, identity) = strategy::owner(
+            resources.get(live.key().resource),
+            &live.api_version(),
+            manager,
+            part.subresource(),
+        );
+        let now = super::stamp(self.now);
+        ownership::after(live.managed(), change, view, &identity, &now, &mut self.shelf)
     }
 
     /// Stores a prepared object that is not there yet. Returns it as it is stored.
@@ -132,7 +176,7 @@ impl World {
             return Ok(object);
         }
         let key = Key::new(resource, &namespace, &name);
-        let object = self.store(key, object).1;
+        let object = self.store(key, object);
         if resource == NAMESPACES {
             self.furnish(&name);
         }
@@ -167,7 +211,7 @@ impl World {
             self.end(key, old, false);
             return Ok((new, true));
         }
-        Ok((self.store(key.clone(), new).1, false))
+        Ok((self.store(key.clone(), new), false))
     }
 
     /// Makes a name of `generateName` for an object that has none.
@@ -201,9 +245,10 @@ impl World {
         let key = Key::new(CUSTOM_RESOURCE_DEFINITIONS, "", name);
         let now = super::stamp(self.now);
         // It was created just now.
-        let _ = self.update_status(&key, "kube-apiserver", |definition| {
-            definition["status"] = definitions::established(definition, &now);
-        });
+        let Some(established) = self.get(&key).map(|live| definitions::established(&live.bare(), &now)) else {
+            return;
+        };
+        let _ = self.update_status(&key, "kube-apiserver", |status| *status = established);
     }
 
     /// What controllers put into every namespace, and without which no pod is admitted.

@@ -69,7 +69,7 @@ fn an_eviction_that_was_let_through_counts_until_it_happened_or_two_minutes_pass
     );
     cluster.0.with(|world| {
         let at = crate::simulation::kubernetes::world::stamp(now);
-        let let_through = |budget: &mut Value| budget["status"]["disruptedPods"] = json!({name: at});
+        let let_through = |status: &mut Value| status["disruptedPods"] = json!({name: at});
         world.update_status(&key, "kube-apiserver", let_through).unwrap()
     });
     cluster.wait(1);

@@ -69,9 +69,7 @@ impl Pod {
     }
 
     /// Writes the status over the one that is there, whose other conditions stay.
-    pub(super) fn write(&self, pod: &mut Value, now: Timestamp) {
-        let generation = pod["metadata"]["generation"].clone();
-        let status = &mut pod["status"];
+    pub(super) fn write(&self, status: &mut Value, now: Timestamp) {
         if !status.is_object() {
             *status = json!({});
         }
@@ -87,9 +85,7 @@ impl Pod {
             status["startTime"] = stamp(self.seen).into();
             return;
         }
-        if generation.is_number() {
-            status["observedGeneration"] = generation.clone();
-        }
+        status["observedGeneration"] = self.generation.into();
         status["startTime"] = stamp(self.seen).into();
         status["hostIP"] = self.host_ip.as_str().into();
         status["hostIPs"] = json!([{"ip": self.host_ip}]);
@@ -97,11 +93,6 @@ impl Pod {
         if sandboxed {
             status["podIP"] = self.ip.as_str().into();
             status["podIPs"] = json!([{"ip": self.ip}]);
-        }
-        let qos = pod["status"]["qosClass"].is_null().then(|| qos(pod));
-        let status = &mut pod["status"];
-        if let Some(qos) = qos {
-            status["qosClass"] = qos.into();
         }
         for (field, init) in [("initContainerStatuses", true), ("containerStatuses", false)] {
             let list: Vec<Value> = self
@@ -116,9 +107,7 @@ impl Pod {
         }
         let mut all = self.conditions(phase, sandboxed && !over);
         for condition in &mut all {
-            if generation.is_number() {
-                condition["observedGeneration"] = generation.clone();
-            }
+            condition["observedGeneration"] = self.generation.into();
             conditions::place(status, condition.take(), now);
         }
     }
@@ -345,22 +334,4 @@ fn digest(text: &str) -> String {
         parts.push_str(&format!("{hash:016x}"));
     }
     parts
-}
-
-/// `status.qosClass`, which the API server sets where the pod came through it.
-fn qos(pod: &Value) -> &'static str {
-    let (mut any, mut guaranteed) = (false, true);
-    for container in pod["spec"]["containers"].as_array().into_iter().flatten() {
-        let resources = &container["resources"];
-        for name in ["cpu", "memory"] {
-            let (request, limit) = (&resources["requests"][name], &resources["limits"][name]);
-            any |= !request.is_null() || !limit.is_null();
-            guaranteed &= !limit.is_null() && (request.is_null() || request == limit);
-        }
-    }
-    match (any, guaranteed) {
-        (false, _) => "BestEffort",
-        (true, true) => "Guaranteed",
-        (true, false) => "Burstable",
-    }
 }

@@ -62,8 +62,25 @@ fn weight(requests: &Requests) -> (i64, i64) {
     (or(requests.cpu, AT_LEAST.0), or(requests.memory, AT_LEAST.1))
 }
 
-/// The node that is best, or why there is none.
-pub(super) fn choose(places: &BTreeMap<Arc<str>, Place>, wish: &Wish) -> Result<Arc<str>, String> {
+/// Of a cluster with fewer nodes than this all are looked at, and so many fitting ones are sought at least.
+const MANY: usize = 100;
+
+/// How many fitting nodes are enough: <https://kubernetes.io/docs/concepts/scheduling-eviction/scheduler-perf-tuning/>.
+fn enough(nodes: usize) -> usize {
+    if nodes < MANY {
+        return nodes;
+    }
+    let percent = 50_usize.saturating_sub(nodes / 125).max(5);
+    (nodes * percent / 100).max(MANY)
+}
+
+/// The node that is best, or why there is none. The look begins at `from`, and the next one where it ends.
+pub(super) fn choose(
+    places: &BTreeMap<Arc<str>, Place>,
+    wish: &Wish,
+    only: Option<&str>,
+    from: &mut Arc<str>,
+) -> Result<Arc<str>, String> {
     if places.is_empty() {
         return Err("no nodes available to schedule pods".to_owned());
     }
@@ -72,10 +89,22 @@ pub(super) fn choose(places: &BTreeMap<Arc<str>, Place>, wish: &Wish) -> Result<
         .iter()
         .map(|spread| smallest(places, spread, wish))
         .collect();
+    // Who may go to one node only fits there or nowhere.
+    if let Some((name, place)) = only.and_then(|name| places.get_key_value(name))
+        && matches!(judge(place, wish, &smallest), Verdict::Fits)
+    {
+        return Ok(Arc::clone(name));
+    }
+    let enough = enough(places.len());
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let (mut hopeless, mut resolvable) = (0, Vec::new());
     let mut fitting = Vec::new();
-    for (name, place) in places {
+    let (later, earlier) = (places.range(Arc::clone(from)..), places.range(..Arc::clone(from)));
+    for (name, place) in later.chain(earlier) {
+        if fitting.len() == enough {
+            *from = Arc::clone(name);
+            break;
+        }
         match judge(place, wish, &smallest) {
             Verdict::Fits => fitting.push((name, place)),
             Verdict::Never(reason) => {

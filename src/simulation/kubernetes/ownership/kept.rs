@@ -1,0 +1,133 @@
+//! `managedFields` as they are kept with a stored object. The pods of a template are owned alike, but for the time: each set is
+//! kept once for all of them, read and written.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Identity, Managed, Set, managed::Entry};
+use crate::simulation::kubernetes::world::Shelf;
+
+/// What somebody owns.
+#[derive(Debug)]
+pub struct Share {
+    /// The entry as JSON, but for the time, which is its last field.
+    text: Arc<str>,
+    pub(super) identity: Identity,
+    pub(super) set: Arc<Set>,
+}
+
+/// Who owns what of one object.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Arc<[(Box<str>, Arc<Share>)]>);
+
+impl Kept {
+    /// From a list as objects carry it.
+    pub(in crate::simulation::kubernetes) fn read(list: &Value, shelf: &mut Shelf) -> Self {
+        if list.as_array().is_none_or(Vec::is_empty) {
+            return Self::default();
+        }
+        Managed::of(list).keep(shelf)
+    }
+
+    /// Nobody keeps account.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The list as objects carry it.
+    pub fn value(&self) -> Value {
+        let entry = |(time, share): &(Box<str>, Arc<Share>)| {
+            let mut entry = entry(&share.identity, &share.set);
+            entry["time"] = (**time).into();
+            entry
+        };
+        self.0.iter().map(entry).collect()
+    }
+
+    /// The list as JSON.
+    pub fn put(&self, json: &mut Vec<u8>) {
+        for (index, (time, share)) in self.0.iter().enumerate() {
+            json.push(if index == 0 { b'[' } else { b',' });
+            json.extend_from_slice(&share.text.as_bytes()[..share.text.len() - 1]);
+            json.extend_from_slice(b",\"time\":");
+            json.extend_from_slice(Value::from(&**time).to_string().as_bytes());
+            json.push(b'}');
+        }
+        json.push(b']');
+    }
+
+    /// About how long that is.
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(_, share)| share.text.len() + 32).sum()
+    }
+
+    /// Whether a change leaves everybody what they have: the manager owns all that it changed, and nobody else any of it, nor of
+    /// what is gone. It is so with most changes.
+    pub(super) fn stands(&self, identity: &Identity, changed: &Set, removed: &Set) -> bool {
+        let mut found = false;
+        for (_, share) in self.0.iter() {
+            let own = share.identity == *identity;
+            found |= own;
+            let stands = if own {
+                changed.is_within(&share.set)
+            } else {
+                !changed.meets(&share.set)
+            };
+            if !stands || removed.meets(&share.set) {
+                return false;
+            }
+        }
+        found
+    }
+
+    /// To be changed.
+    pub(super) fn open(&self) -> Managed {
+        let entry = |(time, share): &(Box<str>, Arc<Share>)| Entry {
+            identity: share.identity.clone(),
+            time: time.to_string(),
+            set: Arc::clone(&share.set),
+            share: Some(Arc::clone(share)),
+        };
+        Managed {
+            entries: self.0.iter().map(entry).collect(),
+        }
+    }
+}
+
+impl Managed {
+    /// As it is kept.
+    pub(super) fn keep(mut self, shelf: &mut Shelf) -> Kept {
+        self.put_in_order();
+        let mut keep = |entry: Entry| {
+            let share = entry
+                .share
+                .filter(|share| Arc::ptr_eq(&share.set, &entry.set))
+                .unwrap_or_else(|| {
+                    let text = self::entry(&entry.identity, &entry.set).to_string();
+                    shelf.share(text, |text| Share {
+                        text,
+                        identity: entry.identity,
+                        set: entry.set,
+                    })
+                });
+            (entry.time.into(), share)
+        };
+        Kept(self.entries.into_iter().map(&mut keep).collect())
+    }
+}
+
+/// An entry without its time.
+pub(super) fn entry(identity: &Identity, set: &Set) -> Value {
+    let mut entry = json!({
+        "manager": identity.manager,
+        "operation": if identity.applies { "Apply" } else { "Update" },
+        "apiVersion": identity.api_version,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": set.write(),
+    });
+    if let Some(subresource) = &identity.subresource {
+        entry["subresource"] = subresource.clone().into();
+    }
+    entry
+}

@@ -1,0 +1,56 @@
+//! What many objects say alike, kept once: texts of labels and owners, and what somebody owns.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use crate::simulation::kubernetes::ownership::Share;
+
+/// How much there is at least before it is looked whether anybody needs it still.
+const FEW: usize = 1024;
+
+/// What is kept once.
+#[derive(Clone, Default)]
+pub(in crate::simulation::kubernetes) struct Shelf {
+    texts: HashSet<Arc<str>>,
+    /// By what they say.
+    shares: HashMap<Arc<str>, Arc<Share>>,
+    /// From how many on each is cleared.
+    full: (usize, usize),
+}
+
+impl Shelf {
+    /// A text.
+    pub(super) fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(there) = self.texts.get(text) {
+            return Arc::clone(there);
+        }
+        if self.texts.len() >= self.full.0 {
+            self.texts.retain(|text| Arc::strong_count(text) > 1);
+            self.full.0 = FEW.max(2 * self.texts.len());
+        }
+        let new: Arc<str> = text.into();
+        self.texts.insert(Arc::clone(&new));
+        new
+    }
+
+    /// What somebody owns, by the text that says it.
+    pub(in crate::simulation::kubernetes) fn share(
+        &mut self,
+        text: String,
+        make: impl FnOnce(Arc<str>) -> Share,
+    ) -> Arc<Share> {
+        if let Some(there) = self.shares.get(&*text) {
+            return Arc::clone(there);
+        }
+        if self.shares.len() >= self.full.1 {
+            self.shares.retain(|_, share| Arc::strong_count(share) > 1);
+            self.full.1 = FEW.max(2 * self.shares.len());
+        }
+        let text: Arc<str> = text.into();
+        let new = Arc::new(make(Arc::clone(&text)));
+        self.shares.insert(text, Arc::clone(&new));
+        new
+    }
+}
