@@ -5,6 +5,7 @@ mod compare;
 mod kept;
 mod managed;
 mod set;
+mod standing;
 #[cfg(test)]
 mod tests;
 

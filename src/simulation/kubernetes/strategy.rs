@@ -349,7 +349,7 @@ pub(super) fn finish_create(resource: ResourceId, object: &mut Value) {
 }
 
 /// What Go writes of a new object though nobody has said it, and so nobody owns.
-fn blank(resource: ResourceId) -> Value {
+pub(super) fn blank(resource: ResourceId) -> Value {
     match resource {
         EVENTS => json!({"source": {}, "reportingComponent": "", "reportingInstance": ""}),
         PERSISTENT_VOLUME_CLAIMS => json!({"spec": {"resources": {}}}),

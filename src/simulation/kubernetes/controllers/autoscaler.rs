@@ -120,7 +120,7 @@ impl Look {
 
 impl Autoscaler {
     fn look(&mut self, world: &mut World, object: &Arc<Object>) {
-        let value = object.value();
+        let value = object.bare();
         let mut look = Look {
             status: if value["status"].is_object() {
                 value["status"].clone()
@@ -303,7 +303,7 @@ fn target(world: &World, namespace: &str, reference: &Value) -> Result<Target, S
     let object = world
         .find(resource.id, namespace, name)
         .ok_or_else(|| format!("{} \"{name}\" not found", resource.qualified()))?;
-    let value = object.value();
+    let value = object.bare();
     let selector = Selector::parse(&value["spec"]["selector"]);
     let pods = world
         .labelled(PODS, namespace, &selector.equalities())

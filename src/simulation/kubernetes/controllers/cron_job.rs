@@ -94,7 +94,7 @@ impl CronJobs {
     }
 
     fn sync(&mut self, world: &mut World, cron: &Arc<Object>) {
-        let value = cron.value();
+        let value = cron.bare();
         let mut status = if value["status"].is_object() {
             value["status"].clone()
         } else {
@@ -103,7 +103,7 @@ impl CronJobs {
         let mut jobs: Vec<(Arc<Object>, Value)> = world
             .owned_by(cron.uid())
             .filter(|object| object.key().resource == JOBS && object.controller() == Some(cron.uid()))
-            .map(|job| (Arc::clone(job), job.value()))
+            .map(|job| (Arc::clone(job), job.bare()))
             .collect();
         jobs.sort_by_key(|(job, value)| (time(&value["metadata"]["creationTimestamp"]), job.name().to_owned()));
         self.tidy(world, cron, &value, &jobs);

@@ -186,7 +186,7 @@ impl Wish {
 
 impl DaemonSets {
     fn sync(&mut self, world: &mut World, object: &Arc<Object>) {
-        let value = object.value();
+        let value = object.bare();
         let selector = Selector::parse(&value["spec"]["selector"]);
         if selector.is_empty() {
             let message = "This daemon set is selecting all pods. A non-empty selector is required.";

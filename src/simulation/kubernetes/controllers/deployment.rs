@@ -82,7 +82,7 @@ impl Controller for Deployments {
                     if let Some(key) = owner
                         && world
                             .get(&key)
-                            .is_some_and(|found| found.value()["spec"]["strategy"]["type"] == "Recreate")
+                            .is_some_and(|found| found.spec()["strategy"]["type"] == "Recreate")
                     {
                         self.turns.ask(world, &key);
                     }
@@ -107,7 +107,7 @@ fn selecting(world: &World, set: &Object) -> Vec<Key> {
     world
         .list(DEPLOYMENTS, Some(set.namespace()))
         .filter(|deployment| {
-            let selector = Selector::parse(&deployment.value()["spec"]["selector"]);
+            let selector = Selector::parse(&deployment.spec()["selector"]);
             !selector.is_empty() && selector.matches(set)
         })
         .map(|deployment| deployment.key().clone())
@@ -132,7 +132,7 @@ struct Deployment {
 
 impl Deployment {
     fn read(object: &Arc<Object>) -> Self {
-        let value = object.value();
+        let value = object.bare();
         let spec = &value["spec"];
         let replicas = pod::number(&spec["replicas"], 1);
         let recreate = spec["strategy"]["type"] == "Recreate";

@@ -75,7 +75,7 @@ impl Controller for Disruption {
                 POD_DISRUPTION_BUDGETS => {
                     match &change.after {
                         Some(budget) => {
-                            let selector = Selector::parse(&budget.value()["spec"]["selector"]);
+                            let selector = Selector::parse(&budget.spec()["selector"]);
                             self.budgets.insert(change.key.clone(), selector);
                         }
                         None => {
@@ -131,7 +131,7 @@ impl Disruption {
     }
 
     fn sync(&mut self, world: &mut World, budget: &Arc<Object>) {
-        let value = budget.value();
+        let value = budget.bare();
         let spec = &value["spec"];
         let about = About::object(budget);
         let Some(selector) = self.budgets.get(budget.key()).cloned() else {
@@ -346,12 +346,7 @@ fn set_condition(status: &mut Value, generation: i64, (said, reason, message): (
 
 /// The workload that decides how many pods there are, and how many.
 fn scale_of(world: &World, pod: &Object) -> Option<(Arc<str>, i64)> {
-    let read = |object: &Object| {
-        (
-            Arc::clone(object.uid()),
-            pod::number(&object.value()["spec"]["replicas"], 1),
-        )
-    };
+    let read = |object: &Object| (Arc::clone(object.uid()), pod::number(&object.spec()["replicas"], 1));
     for resource in [REPLICA_SETS, STATEFUL_SETS, REPLICATION_CONTROLLERS] {
         if let Some(set) = super::own::controller_key(world, pod, resource).and_then(|key| world.get(&key)) {
             let top = super::own::controller_key(world, set, DEPLOYMENTS).and_then(|key| world.get(&key));

@@ -106,7 +106,7 @@ fn find(world: &World, object: &Object, owner: &Owner) -> Option<Key> {
 }
 
 fn finalizers(object: &Object) -> Vec<String> {
-    let value = object.value();
+    let value = object.bare();
     let finalizers = value["metadata"]["finalizers"].as_array();
     finalizers
         .into_iter()

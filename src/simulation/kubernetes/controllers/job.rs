@@ -86,7 +86,7 @@ impl Controller for Jobs {
 fn untrack(world: &mut World, key: &Key) {
     let tracked = world
         .get(key)
-        .is_some_and(|pod| !pod.finalized() && pod.value()["metadata"]["finalizers"].to_string().contains(TRACKING));
+        .is_some_and(|pod| !pod.finalized() && pod.bare()["metadata"]["finalizers"].to_string().contains(TRACKING));
     if tracked {
         world
             .update(key, MANAGER, |pod| {
@@ -105,7 +105,7 @@ fn untrack(world: &mut World, key: &Key) {
 }
 
 fn tracked(pod: &Object) -> bool {
-    !pod.finalized() && pod.value()["metadata"]["finalizers"].to_string().contains(TRACKING)
+    !pod.finalized() && pod.bare()["metadata"]["finalizers"].to_string().contains(TRACKING)
 }
 
 /// Numbers as a list of ranges: `0-2,5`.
@@ -193,7 +193,7 @@ impl Turn {
 
 impl Jobs {
     fn sync(&mut self, world: &mut World, job: &Arc<Object>) {
-        let value = job.value();
+        let value = job.bare();
         let status = if value["status"].is_object() {
             value["status"].clone()
         } else {

@@ -5,7 +5,7 @@
 //! that hears nobody: what happens to its pods is seen when it comes back.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
@@ -46,7 +46,6 @@ struct Pod {
     words: String,
     restart: Restart,
     containers: Vec<Container>,
-    resources: BTreeMap<String, Value>,
     gates: Vec<String>,
     open_gates: Vec<String>,
     /// When it has been active for too long.
@@ -194,7 +193,7 @@ impl Kubelets {
     }
 
     fn read(&mut self, world: &World, object: &Arc<Object>, node: Arc<str>) -> Pod {
-        let value = object.value();
+        let value = object.bare();
         let spec = &value["spec"];
         let restart = match spec["restartPolicy"].as_str() {
             Some("Never") => Restart::Never,
@@ -203,7 +202,6 @@ impl Kubelets {
         };
         let grace = SignedDuration::from_secs(pod::number(&spec["terminationGracePeriodSeconds"], 30));
         let mut containers = Vec::new();
-        let mut resources = BTreeMap::new();
         for (field, init) in [("initContainers", true), ("containers", false)] {
             for container in spec[field].as_array().into_iter().flatten() {
                 let role = match (init, container["restartPolicy"] == "Always") {
@@ -211,11 +209,7 @@ impl Kubelets {
                     (true, true) => Role::Sidecar,
                     (true, false) => Role::Init,
                 };
-                let read = Container::read(container, role, restart, grace);
-                if container["resources"].is_object() {
-                    resources.insert(read.name.clone(), container["resources"].clone());
-                }
-                containers.push(read);
+                containers.push(Container::read(container, role, restart, grace));
             }
         }
         let (host_ip, ip) = self.address(world, &node, spec["hostNetwork"] == true);
@@ -226,7 +220,6 @@ impl Kubelets {
             words: pod::in_words(object),
             restart,
             containers,
-            resources,
             gates: gates
                 .filter_map(|gate| gate["conditionType"].as_str().map(str::to_owned))
                 .collect(),
@@ -257,7 +250,7 @@ impl Kubelets {
         let (number, last) = self.addresses.entry(Arc::clone(node)).or_insert((number, 1));
         *last = if *last >= 254 { 2 } else { *last + 1 };
         let said = world.find(NODES, "", node).and_then(|object| {
-            let value = object.value();
+            let value = object.bare();
             let addresses = value["status"]["addresses"].as_array().cloned().unwrap_or_default();
             let internal = addresses.iter().find(|address| address["type"] == "InternalIP")?;
             internal["address"].as_str().map(str::to_owned)
@@ -384,7 +377,7 @@ impl Kubelets {
 
     /// What somebody else has changed: deletion, scripts, resources, gates.
     fn look(&mut self, world: &mut World, object: &Arc<Object>, pod: &mut Pod) {
-        let value = object.value();
+        let value = object.bare();
         let now = world.now();
         let conditions = &value["status"];
         pod.open_gates = pod.gates.clone();
@@ -402,9 +395,7 @@ impl Kubelets {
         if object.generation() != pod.generation {
             pod.generation = object.generation();
             for (container, spec) in pod.containers.iter_mut().zip(specs(&value)) {
-                if spec["resources"].is_object() {
-                    pod.resources.insert(container.name.clone(), spec["resources"].clone());
-                }
+                container.resources = container::resources(spec);
                 let limit = Quantity::of(&spec["resources"]["limits"]["memory"]).map_or(0, Quantity::whole);
                 if limit != container.limit {
                     container.relimit(limit, now);
@@ -461,7 +452,7 @@ impl Kubelets {
             let container = &mut pod.containers[index];
             changed |= container.step(now, here, &mut told);
             if !halted && !blocked && container.wants_start(now) {
-                let value = object.value();
+                let value = object.bare();
                 let spec = specs(&value).nth(index).cloned().unwrap_or_default();
                 let life = life::read(&value["metadata"]["annotations"], &container.name)
                     .map(|life| life.now(world, &value, &spec));

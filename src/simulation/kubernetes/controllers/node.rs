@@ -126,7 +126,7 @@ pub struct Facts {
 }
 
 fn read(node: &Object) -> Facts {
-    let value = node.value();
+    let value = node.bare();
     let script = value["metadata"]["annotations"][ANNOTATION].as_str();
     let (life, unreadable) = match script.map(serde_json::from_str) {
         None => (NodeLife::default(), None),

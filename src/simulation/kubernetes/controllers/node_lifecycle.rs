@@ -155,7 +155,7 @@ impl Controller for NodeLifecycle {
 
 /// When a kubelet wrote the status last.
 fn heartbeat(node: &Object) -> Option<String> {
-    let value = node.value();
+    let value = node.bare();
     let ready = conditions::find(&value["status"], "Ready")?;
     ready["lastHeartbeatTime"].as_str().map(str::to_owned)
 }
@@ -174,7 +174,7 @@ fn warn(world: &mut World, key: &Key) {
     // As it is now: an earlier change of this turn may have been answered already.
     let Some(object) = world.get(key).cloned() else { return };
     let facts = node::facts(&object);
-    let value = object.value();
+    let value = object.bare();
     let mut wanted = Vec::new();
     match facts.ready.as_str() {
         "False" => wanted.push(NOT_READY),

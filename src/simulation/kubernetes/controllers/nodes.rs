@@ -174,7 +174,7 @@ impl Nodes {
             }
         }
         let number = alive.number;
-        let before = object.value();
+        let before = object.bare();
         let all = [
             if short[0] {
                 (

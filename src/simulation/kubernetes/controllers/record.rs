@@ -4,7 +4,8 @@
 //! as the API server does.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
@@ -26,8 +27,17 @@ const SIMILAR_FOR: SignedDuration = SignedDuration::from_mins(10);
 const BURST: f64 = 25.0;
 /// How many of these come back in a second.
 const REFILL: f64 = 1.0 / 300.0;
-/// Objects and Events that a source remembers.
+/// Objects and Events that a source remembers on each host.
 const REMEMBERED: usize = 4096;
+
+/// A hash that stands for a text of which there are many. Its keys are fixed.
+type Mark = u64;
+
+fn mark(text: &str) -> Mark {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
 
 /// `Normal` or `Warning`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +109,7 @@ struct Seen {
 
 #[derive(Clone)]
 struct Similar {
-    messages: BTreeSet<String>,
+    messages: BTreeSet<Mark>,
     last: Timestamp,
 }
 
@@ -115,9 +125,12 @@ pub struct Recorder {
     component: &'static str,
     manager: &'static str,
     form: Form,
-    seen: HashMap<(String, String), Seen>,
-    similar: HashMap<String, Similar>,
-    buckets: HashMap<String, Bucket>,
+    /// By what an Event says of what.
+    seen: HashMap<(Mark, Mark), Seen>,
+    similar: HashMap<Mark, Similar>,
+    buckets: HashMap<Mark, Bucket>,
+    /// Where it runs: one program on every node has a memory on every node.
+    hosts: HashSet<Mark>,
 }
 
 impl Recorder {
@@ -139,6 +152,7 @@ impl Recorder {
             seen: HashMap::new(),
             similar: HashMap::new(),
             buckets: HashMap::new(),
+            hosts: HashSet::new(),
         }
     }
 
@@ -177,13 +191,14 @@ impl Recorder {
         (kind, reason, message, action): (Kind, &str, &str, &str),
     ) {
         let now = world.now();
+        self.hosts.insert(mark(host));
         self.forget(now);
         let source = format!("{host}/{}/{}", about.uid, about.field.as_deref().unwrap_or_default());
-        let group = format!("{source}/{}/{reason}", kind.name());
+        let group = mark(&format!("{source}/{}/{reason}", kind.name()));
         let mut message = message.to_owned();
         let mut local = message.clone();
         if self.form == Form::Core {
-            let similar = self.similar.entry(group.clone()).or_insert_with(|| Similar {
+            let similar = self.similar.entry(group).or_insert_with(|| Similar {
                 messages: BTreeSet::new(),
                 last: now,
             });
@@ -191,17 +206,17 @@ impl Recorder {
                 similar.messages.clear();
             }
             similar.last = now;
-            if !similar.messages.contains(&message) && similar.messages.len() + 1 >= SIMILAR {
+            if !similar.messages.contains(&mark(&message)) && similar.messages.len() + 1 >= SIMILAR {
                 message = format!("(combined from similar events): {message}");
                 local = String::new();
             } else {
-                similar.messages.insert(message.clone());
+                similar.messages.insert(mark(&message));
             }
-            if !self.affords(&source, now) {
+            if !self.affords(mark(&source), now) {
                 return;
             }
         }
-        let place = (group, local);
+        let place = (group, mark(&local));
         if let Some(seen) = self.seen.get_mut(&place)
             && world.get(&seen.key).is_some()
         {
@@ -236,11 +251,8 @@ impl Recorder {
     }
 
     /// Whether this source may write one more about this object.
-    fn affords(&mut self, source: &str, now: Timestamp) -> bool {
-        let bucket = self
-            .buckets
-            .entry(source.to_owned())
-            .or_insert(Bucket { left: BURST, at: now });
+    fn affords(&mut self, source: Mark, now: Timestamp) -> bool {
+        let bucket = self.buckets.entry(source).or_insert(Bucket { left: BURST, at: now });
         let passed = now.duration_since(bucket.at).as_secs_f64();
         bucket.left = (bucket.left + passed * REFILL).min(BURST);
         bucket.at = now;
@@ -253,22 +265,22 @@ impl Recorder {
 
     /// Keeps what is remembered within its bound: the real caches drop what was not used for longest.
     fn forget(&mut self, now: Timestamp) {
-        let old = now - SIMILAR_FOR;
-        if self.seen.len() > REMEMBERED {
+        let (old, most) = (now - SIMILAR_FOR, REMEMBERED * self.hosts.len());
+        if self.seen.len() > most {
             self.seen.retain(|_, seen| seen.last > old);
-            if self.seen.len() > REMEMBERED {
+            if self.seen.len() > most {
                 self.seen.clear();
             }
         }
-        if self.similar.len() > REMEMBERED {
+        if self.similar.len() > most {
             self.similar.retain(|_, similar| similar.last > old);
-            if self.similar.len() > REMEMBERED {
+            if self.similar.len() > most {
                 self.similar.clear();
             }
         }
-        if self.buckets.len() > REMEMBERED {
+        if self.buckets.len() > most {
             self.buckets.retain(|_, bucket| bucket.left < BURST - 5.0);
-            if self.buckets.len() > REMEMBERED {
+            if self.buckets.len() > most {
                 self.buckets.clear();
             }
         }

@@ -83,7 +83,7 @@ fn selecting(world: &World, pod: &Object) -> Vec<Key> {
     world
         .list(REPLICA_SETS, Some(pod.namespace()))
         .filter(|set| {
-            let selector = Selector::parse(&set.value()["spec"]["selector"]);
+            let selector = Selector::parse(&set.spec()["selector"]);
             !selector.is_empty() && selector.matches(pod)
         })
         .map(|set| set.key().clone())
@@ -92,7 +92,7 @@ fn selecting(world: &World, pod: &Object) -> Vec<Key> {
 
 impl ReplicaSets {
     fn sync(&mut self, world: &mut World, set: &Arc<Object>) {
-        let value = set.value();
+        let value = set.bare();
         let selector = Selector::parse(&value["spec"]["selector"]);
         let pods = own::claim(world, set, &selector);
         let (active, rest): (Vec<_>, Vec<_>) = pods.into_iter().partition(|pod| pod::facts(pod).active());

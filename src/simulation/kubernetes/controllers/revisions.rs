@@ -27,7 +27,7 @@ pub struct Revision {
 }
 
 fn read(object: &Object) -> Revision {
-    let value = object.value();
+    let value = object.bare();
     let mut template = value["data"]["spec"]["template"].clone();
     if let Some(fields) = template.as_object_mut() {
         fields.remove("$patch");

@@ -294,7 +294,7 @@ impl Scheduler {
         if pod.node().is_some() || pod.deleting() {
             return;
         }
-        let value = pod.value();
+        let value = pod.bare();
         let other = value["spec"]["schedulerName"].as_str().is_some_and(|name| name != NAME);
         if other {
             return;

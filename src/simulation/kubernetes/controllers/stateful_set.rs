@@ -122,7 +122,7 @@ fn ordinal(set: &Object, pod: &Object) -> Option<i64> {
 
 impl StatefulSets {
     fn sync(&mut self, world: &mut World, object: &Arc<Object>) {
-        let value = object.value();
+        let value = object.bare();
         let selector = Selector::parse(&value["spec"]["selector"]);
         let pods: BTreeMap<i64, Arc<Object>> = own::claim(world, object, &selector)
             .into_iter()

@@ -122,7 +122,7 @@ impl TaintEviction {
         if pod.deleting() {
             return;
         }
-        let tolerations = node::tolerations(&pod.value());
+        let tolerations = node::tolerations(&pod.bare());
         let mut used: Vec<&Toleration> = Vec::new();
         for taint in taints {
             let Some(toleration) = tolerations.iter().find(|toleration| toleration.tolerates(taint)) else {

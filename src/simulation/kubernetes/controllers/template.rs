@@ -33,32 +33,43 @@ fn encode(hash: u32) -> String {
         .collect()
 }
 
-/// Whether two templates are the same but for the hash in their labels.
+/// Whether two templates are the same but for the hash in their labels, and for what says nothing.
 pub fn same(left: &Value, right: &Value) -> bool {
-    let without = |template: &Value| {
-        let mut template = template.clone();
-        if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
-            labels.remove(HASH_LABEL);
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            let said = |(name, value): &(&String, &Value)| *name != HASH_LABEL && says_something(name, value);
+            let (mut left, mut right) = (left.iter().filter(said), right.iter().filter(said));
+            loop {
+                match (left.next(), right.next()) {
+                    (None, None) => return true,
+                    (Some((name, value)), Some((other, against))) if name == other && same(value, against) => {}
+                    _ => return false,
+                }
+            }
         }
-        clean(&template)
-    };
-    without(left) == without(right)
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(left, right))
+        }
+        _ => left == right,
+    }
 }
 
-/// Without what says nothing: nulls, and empty maps that a template may have or leave out.
+/// Whether a field says anything: nulls do not, nor empty maps that a template may have or leave out. Labels that are only the
+/// hash are as good as none.
+fn says_something(name: &str, value: &Value) -> bool {
+    let optional = matches!(name, "labels" | "annotations" | "resources" | "securityContext");
+    let empty = value
+        .as_object()
+        .is_some_and(|fields| fields.keys().all(|field| field == HASH_LABEL));
+    !(value.is_null() || (empty && optional) || name == "creationTimestamp")
+}
+
+/// Without what says nothing.
 fn clean(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields
             .iter()
-            .filter(|(name, value)| {
-                let empty = value.as_object().is_some_and(serde_json::Map::is_empty);
-                let optional = matches!(
-                    name.as_str(),
-                    "labels" | "annotations" | "resources" | "securityContext"
-                );
-                let says_nothing = value.is_null() || (empty && optional);
-                !says_nothing && *name != "creationTimestamp"
-            })
+            .filter(|(name, value)| says_something(name, value))
             .map(|(name, value)| (name.clone(), clean(value)))
             .collect::<serde_json::Map<_, _>>()
             .into(),

@@ -31,10 +31,9 @@ pub struct Used {
     pub memory: i64,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct StatusView {
-    #[serde(default)]
     container_statuses: Vec<ContainerView>,
 }
 
@@ -66,10 +65,11 @@ pub fn containers(world: &World, pod: &Object) -> Vec<Used> {
     if !pod::facts(pod).running_or_coming() || pod.node().is_none_or(|node| unheard(node)) {
         return Vec::new();
     }
-    let value = pod.value();
-    let Ok(status) = serde_json::from_value::<StatusView>(value["status"].clone()) else {
-        return Vec::new();
-    };
+    let status: StatusView = pod.view_status();
+    let metadata = pod.metadata();
+    // Without a script there is nothing to read.
+    let scripted = metadata["annotations"].is_object();
+    let value = if scripted { pod.bare() } else { Value::Null };
     let load = load(world, pod);
     let count = i64::try_from(status.container_statuses.len().max(1)).unwrap_or(1);
     let mut all = Vec::new();
@@ -84,7 +84,7 @@ pub fn containers(world: &World, pod: &Object) -> Vec<Used> {
         let spec = value["spec"]["containers"]
             .as_array()
             .and_then(|specs| specs.iter().find(|spec| spec["name"] == container.name.as_str()));
-        let script = life::read(&value["metadata"]["annotations"], &container.name).unwrap_or_default();
+        let script = life::read(&metadata["annotations"], &container.name).unwrap_or_default();
         let script = script.now(world, &value, spec.unwrap_or(&Value::Null));
         let own = script.uses.and_then(|uses| uses.cpu).map_or(CPU, Quantity::milli);
         all.push(Used {
@@ -124,8 +124,8 @@ fn load(world: &World, pod: &Object) -> Option<i64> {
         .find_map(|resource| own::controller_key(world, pod, resource))?;
     let set = world.get(&key)?;
     let top = own::controller_key(world, set, DEPLOYMENTS).and_then(|key| world.get(&key));
-    let owner = top.unwrap_or(set).value();
-    let total = Quantity::of(&owner["metadata"]["annotations"][LOAD])?.milli();
+    let owner = top.unwrap_or(set).metadata();
+    let total = Quantity::of(&owner["annotations"][LOAD])?.milli();
     let ready = world
         .owned_by(set.uid())
         .filter(|other| other.key().resource == PODS && pod::facts(other).ready && !other.deleting())

@@ -1,20 +1,27 @@
 //! `managedFields` as they are kept with a stored object. The pods of a template are owned alike, but for the time: each set is
-//! kept once for all of them, read and written.
+//! kept once for all of them.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::{Identity, Managed, Set, managed::Entry};
+use super::{Identity, Managed, Set, managed::Entry, standing::standing};
 use crate::simulation::kubernetes::world::Shelf;
 
-/// What somebody owns.
+/// What somebody owns. It is kept as text: what pods own of their addresses is another set for each of them.
 #[derive(Debug)]
 pub struct Share {
     /// The entry as JSON, but for the time, which is its last field.
     text: Arc<str>,
+    /// Where `fieldsV1` is in it.
+    fields: Range<usize>,
     pub(super) identity: Identity,
-    pub(super) set: Arc<Set>,
+}
+
+impl Share {
+    fn fields(&self) -> &str {
+        &self.text[self.fields.clone()]
+    }
 }
 
 /// Who owns what of one object.
@@ -38,7 +45,7 @@ impl Kept {
     /// The list as objects carry it.
     pub fn value(&self) -> Value {
         let entry = |(time, share): &(Box<str>, Arc<Share>)| {
-            let mut entry = entry(&share.identity, &share.set);
+            let mut entry: Value = serde_json::from_str(&share.text).expect("what is kept is JSON");
             entry["time"] = (**time).into();
             entry
         };
@@ -69,12 +76,9 @@ impl Kept {
         for (_, share) in self.0.iter() {
             let own = share.identity == *identity;
             found |= own;
-            let stands = if own {
-                changed.is_within(&share.set)
-            } else {
-                !changed.meets(&share.set)
-            };
-            if !stands || removed.meets(&share.set) {
+            let standing = standing(changed, share.fields());
+            let stands = if own { standing.within } else { !standing.meets };
+            if !stands || !removed.is_empty() && self::standing(removed, share.fields()).meets {
                 return false;
             }
         }
@@ -86,7 +90,7 @@ impl Kept {
         let entry = |(time, share): &(Box<str>, Arc<Share>)| Entry {
             identity: share.identity.clone(),
             time: time.to_string(),
-            set: Arc::clone(&share.set),
+            set: Set::read(&serde_json::from_str(share.fields()).expect("what is kept is JSON")),
             share: Some(Arc::clone(share)),
         };
         Managed {
@@ -100,17 +104,19 @@ impl Managed {
     pub(super) fn keep(mut self, shelf: &mut Shelf) -> Kept {
         self.put_in_order();
         let mut keep = |entry: Entry| {
-            let share = entry
-                .share
-                .filter(|share| Arc::ptr_eq(&share.set, &entry.set))
-                .unwrap_or_else(|| {
-                    let text = self::entry(&entry.identity, &entry.set).to_string();
-                    shelf.share(text, |text| Share {
-                        text,
-                        identity: entry.identity,
-                        set: entry.set,
-                    })
-                });
+            let share = entry.share.unwrap_or_else(|| {
+                let fields = entry.set.write().to_string();
+                let whole = self::entry(&entry.identity, json!(null)).to_string();
+                // The fields come where the null is.
+                let (before, after) = whole.split_once("\"fieldsV1\":null").unwrap_or((&whole, ""));
+                let text = format!("{before}\"fieldsV1\":{fields}{after}");
+                let begin = before.len() + "\"fieldsV1\":".len();
+                shelf.share(text, |text| Share {
+                    text,
+                    fields: begin..begin + fields.len(),
+                    identity: entry.identity,
+                })
+            });
             (entry.time.into(), share)
         };
         Kept(self.entries.into_iter().map(&mut keep).collect())
@@ -118,13 +124,13 @@ impl Managed {
 }
 
 /// An entry without its time.
-pub(super) fn entry(identity: &Identity, set: &Set) -> Value {
+pub(super) fn entry(identity: &Identity, fields: Value) -> Value {
     let mut entry = json!({
         "manager": identity.manager,
         "operation": if identity.applies { "Apply" } else { "Update" },
         "apiVersion": identity.api_version,
         "fieldsType": "FieldsV1",
-        "fieldsV1": set.write(),
+        "fieldsV1": fields,
     });
     if let Some(subresource) = &identity.subresource {
         entry["subresource"] = subresource.clone().into();

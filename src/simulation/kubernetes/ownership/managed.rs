@@ -40,8 +40,8 @@ impl Identity {
 pub(super) struct Entry {
     pub(super) identity: Identity,
     pub(super) time: String,
-    pub(super) set: Arc<Set>,
-    /// As it was kept, when it comes from there.
+    pub(super) set: Set,
+    /// As it was kept, unless it has changed since.
     pub(super) share: Option<Arc<Share>>,
 }
 
@@ -71,7 +71,7 @@ impl Managed {
                         subresource: entry["subresource"].as_str().map(str::to_owned),
                     },
                     time: text(&entry["time"]),
-                    set: Arc::new(Set::read(&entry["fieldsV1"])),
+                    set: Set::read(&entry["fieldsV1"]),
                     share: None,
                 })
                 .collect(),
@@ -88,7 +88,7 @@ impl Managed {
             return;
         }
         let written = |owned: &Entry| {
-            let mut written = entry(&owned.identity, &owned.set);
+            let mut written = entry(&owned.identity, owned.set.write());
             written["time"] = owned.time.as_str().into();
             written
         };
@@ -117,7 +117,7 @@ impl Managed {
         self.entries
             .iter()
             .find(|entry| entry.identity == *identity)
-            .map(|entry| Set::clone(&entry.set))
+            .map(|entry| entry.set.clone())
     }
 
     /// Everybody else, with what they own.
@@ -125,14 +125,15 @@ impl Managed {
         self.entries
             .iter()
             .filter(move |entry| entry.identity != *identity)
-            .map(|entry| (&entry.identity, &*entry.set))
+            .map(|entry| (&entry.identity, &entry.set))
     }
 
     /// Takes from everybody else what was changed, and what is gone.
     pub(super) fn take(&mut self, identity: &Identity, changed: &Set, removed: &Set) {
         for entry in &mut self.entries {
             if entry.identity != *identity && (changed.meets(&entry.set) || removed.meets(&entry.set)) {
-                entry.set = Arc::new(entry.set.difference(changed).difference(removed));
+                entry.set = entry.set.difference(changed).difference(removed);
+                entry.share = None;
             }
         }
     }
@@ -140,15 +141,16 @@ impl Managed {
     /// Says what somebody owns; the time is of the last change of that.
     pub(super) fn put(&mut self, identity: &Identity, set: Set, now: &str) {
         match self.entries.iter_mut().find(|entry| entry.identity == *identity) {
-            Some(entry) if *entry.set == set => {}
+            Some(entry) if entry.set == set => {}
             Some(entry) => {
-                entry.set = Arc::new(set);
+                entry.set = set;
+                entry.share = None;
                 now.clone_into(&mut entry.time);
             }
             None => self.entries.push(Entry {
                 identity: identity.clone(),
                 time: now.to_owned(),
-                set: Arc::new(set),
+                set,
                 share: None,
             }),
         }

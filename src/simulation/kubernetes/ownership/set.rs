@@ -60,16 +60,6 @@ impl Set {
         Value::Object(fields)
     }
 
-    /// Whether all of it is in another one.
-    pub fn is_within(&self, other: &Self) -> bool {
-        (!self.member || other.member)
-            && self
-                .children
-                .iter()
-                .filter(|(_, child)| !child.is_empty())
-                .all(|(name, child)| other.children.get(name).is_some_and(|other| child.is_within(other)))
-    }
-
     /// Whether any of it is in another one.
     pub fn meets(&self, other: &Self) -> bool {
         (self.member && other.member)

@@ -35,18 +35,21 @@ impl World {
     ///
     /// It gets a uid, its defaults and a generation; its status stays out, except where the kind starts with one.
     pub fn create(&mut self, resource: ResourceId, object: Value, manager: &str) -> Result<Arc<Object>, Refusal> {
-        let write = Write {
-            part: Part::Main,
-            manager: Some(manager),
-            served: None,
-            dry_run: false,
-        };
         let mut object = object;
         strategy::prepare_create(self, resource, &mut object);
         admission::furnish(self, resource, &mut object);
-        let created = self.insert(resource, object, write)?;
-        let key = self.key_of(resource, &created);
-        Ok(Arc::clone(self.get(&key).expect("it was created just now")))
+        let key = self.begin(resource, &mut object)?;
+        let resources = Arc::clone(&self.resources);
+        let version = object["apiVersion"].as_str().unwrap_or_default();
+        let (view, identity) = strategy::owner(resources.get(resource), version, manager, None);
+        let blank = strategy::blank(resource);
+        let change = Change::Whole(&blank, &object);
+        let now = super::stamp(self.now);
+        let managed = ownership::after(&Kept::default(), change, view, &identity, &now, &mut self.shelf);
+        let created = self.keep(key, &object, managed);
+        self.complete(&created);
+        // What completes it may have written it again.
+        Ok(self.get(created.key()).map_or(created, Arc::clone))
     }
 
     /// Changes an object, all but its status. An object that is equal afterwards is not written.
@@ -155,8 +158,25 @@ impl World {
         mut object: Value,
         write: Write<'_>,
     ) -> Result<Value, Refusal> {
+        let key = self.begin(resource, &mut object)?;
+        if let Some(manager) = write.manager {
+            strategy::own_created(self, resource, &mut object, manager, write.served.as_ref());
+        }
+        if write.dry_run {
+            return Ok(object);
+        }
+        let place = key.clone();
+        let object = self.store(key, object);
+        if let Some(created) = self.get(&place).cloned() {
+            self.complete(&created);
+        }
+        Ok(object)
+    }
+
+    /// Gives a new object its name, its uid and its date.
+    fn begin(&mut self, resource: ResourceId, object: &mut Value) -> Result<Key, Refusal> {
         let namespace = text(&object["metadata"]["namespace"]);
-        self.name(resource, &mut object);
+        self.name(resource, object);
         let name = text(&object["metadata"]["name"]);
         if let Some(other) = self.find(resource, &namespace, &name) {
             let mut refusal = Refusal::already_exists(self.about(resource).borrow(), &name);
@@ -168,22 +188,17 @@ impl World {
         let metadata = &mut object["metadata"];
         metadata["uid"] = self.chance.uid().into();
         metadata["creationTimestamp"] = super::stamp(self.now).into();
-        strategy::finish_create(resource, &mut object);
-        if let Some(manager) = write.manager {
-            strategy::own_created(self, resource, &mut object, manager, write.served.as_ref());
+        strategy::finish_create(resource, object);
+        Ok(Key::new(resource, &namespace, &name))
+    }
+
+    /// What comes with a new object.
+    fn complete(&mut self, created: &Object) {
+        match created.key().resource {
+            NAMESPACES => self.furnish(created.name()),
+            CUSTOM_RESOURCE_DEFINITIONS => self.establish(created.name()),
+            _ => {}
         }
-        if write.dry_run {
-            return Ok(object);
-        }
-        let key = Key::new(resource, &namespace, &name);
-        let object = self.store(key, object);
-        if resource == NAMESPACES {
-            self.furnish(&name);
-        }
-        if resource == CUSTOM_RESOURCE_DEFINITIONS {
-            self.establish(&name);
-        }
-        Ok(object)
     }
 
     /// Stores a prepared object in the place of another one. Returns it, and whether it is gone by that.
@@ -229,15 +244,6 @@ impl World {
                 break;
             }
         }
-    }
-
-    pub(in super::super) fn key_of(&self, resource: ResourceId, object: &Value) -> Key {
-        let metadata = &object["metadata"];
-        Key::new(
-            resource,
-            metadata["namespace"].as_str().unwrap_or_default(),
-            metadata["name"].as_str().unwrap_or_default(),
-        )
     }
 
     /// Accepts the names of a definition. The real one takes a moment for it.

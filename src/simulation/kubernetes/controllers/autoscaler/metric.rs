@@ -222,10 +222,8 @@ fn look(world: &World, resource: &str, pods: &[Arc<Object>], now: Timestamp) -> 
 /// Whether a pod's CPU says nothing yet.
 fn warming_up(pod: &Object, now: Timestamp) -> bool {
     let facts = pod::facts(pod);
-    let value = pod.value();
-    let started = value["status"]["startTime"]
-        .as_str()
-        .and_then(|at| at.parse::<Timestamp>().ok());
+    let status = pod.status();
+    let started = status["startTime"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
     let (Some(started), Some(since)) = (started, facts.ready_since) else {
         return true;
     };
@@ -237,9 +235,9 @@ fn warming_up(pod: &Object, now: Timestamp) -> bool {
 
 /// What a pod asks for, in milli-units; every container has to say it.
 fn request(pod: &Object, resource: &str) -> Result<i64, String> {
-    let value = pod.value();
+    let spec = pod.spec();
     let mut total = 0;
-    for container in value["spec"]["containers"].as_array().into_iter().flatten() {
+    for container in spec["containers"].as_array().into_iter().flatten() {
         let resources = &container["resources"];
         let asked = Quantity::of(&resources["requests"][resource]).or(Quantity::of(&resources["limits"][resource]));
         let Some(asked) = asked else {

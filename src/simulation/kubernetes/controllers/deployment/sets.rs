@@ -47,7 +47,7 @@ pub(super) struct Set {
 
 impl Set {
     pub(super) fn read(object: &Arc<Object>) -> Self {
-        let value = object.value();
+        let value = object.bare();
         let created = value["metadata"]["creationTimestamp"].as_str();
         Self {
             replicas: pod::number(&value["spec"]["replicas"], 1),

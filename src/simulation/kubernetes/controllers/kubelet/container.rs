@@ -105,6 +105,12 @@ pub(super) enum Told {
     Pulled,
 }
 
+/// What a container asks for, as JSON.
+pub(super) fn resources(container: &Value) -> Option<Box<str>> {
+    let resources = &container["resources"];
+    resources.is_object().then(|| resources.to_string().into())
+}
+
 /// A container.
 #[derive(Clone, Debug)]
 pub(super) struct Container {
@@ -113,6 +119,8 @@ pub(super) struct Container {
     pub(super) role: Role,
     pub(super) restart: Restart,
     pub(super) always_pull: bool,
+    /// As JSON: there are many of these, and they are seldom read.
+    pub(super) resources: Option<Box<str>>,
     pub(super) limit: i64,
     pub(super) pre_stop: SignedDuration,
     pub(super) grace: SignedDuration,
@@ -149,6 +157,7 @@ impl Container {
                 Some(policy) => policy == "Always",
                 None => untagged,
             },
+            resources: resources(container),
             limit: Quantity::of(&container["resources"]["limits"]["memory"]).map_or(0, Quantity::whole),
             pre_stop: SignedDuration::from_secs(
                 container["lifecycle"]["preStop"]["sleep"]["seconds"]

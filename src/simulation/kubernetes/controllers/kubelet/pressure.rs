@@ -79,7 +79,7 @@ fn message(world: &World, pod: &Object, memory: bool) -> String {
     let (resource, threshold, available) = if memory { MEMORY } else { DISK };
     let mut message =
         format!("The node was low on resource: {resource}. Threshold quantity: {threshold}, available: {available}. ");
-    let value = pod.value();
+    let value = pod.bare();
     for used in usage::containers(world, pod) {
         let spec = super::specs(&value).find(|spec| spec["name"] == used.name.as_str());
         let asked = spec

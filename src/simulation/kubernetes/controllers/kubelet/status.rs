@@ -226,11 +226,12 @@ impl Pod {
         if let Some(run) = run {
             status["containerID"] = self.container_id(container, run).into();
         }
-        if let Some(resources) = self.resources.get(&container.name) {
-            status["resources"] = resources.clone();
+        if let Some(resources) = &container.resources {
+            let resources: Value = serde_json::from_str(resources).expect("it was JSON");
             if resources["requests"].is_object() {
                 status["allocatedResources"] = resources["requests"].clone();
             }
+            status["resources"] = resources;
         }
         status
     }
