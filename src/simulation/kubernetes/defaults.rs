@@ -5,7 +5,7 @@ mod pod;
 mod tests;
 mod workloads;
 
-pub use pod::{admit_pod, pod_spec, qos};
+pub use pod::{admit_pod, pod_spec, qos, tolerate};
 
 use serde_json::{Map, Value, json};
 
@@ -99,6 +99,9 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
         RESOURCE_QUOTAS => {
             fields(object, "status");
         }
+        LIMIT_RANGES => {
+            fields(object, "spec");
+        }
         // What is null in a schema means something.
         CUSTOM_RESOURCE_DEFINITIONS => return definition(object),
         _ => {}
@@ -106,6 +109,27 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
     if resource.is_built_in() {
         drop_nulls(object);
         zeroes(resource, object);
+    }
+}
+
+/// Lists that Go writes even when there is none.
+fn lists(resource: ResourceId) -> &'static [&'static str] {
+    match resource {
+        ROLES | CLUSTER_ROLES => &["/rules"],
+        LIMIT_RANGES => &["/spec/limits"],
+        ENDPOINT_SLICES => &["/endpoints", "/ports"],
+        _ => &[],
+    }
+}
+
+/// Whoever says that such a list is empty owns it, but it is kept as none.
+pub fn settle(resource: ResourceId, object: &mut Value) {
+    for pointer in lists(resource) {
+        if let Some(list) = object.pointer_mut(pointer)
+            && list.as_array().is_some_and(Vec::is_empty)
+        {
+            *list = Value::Null;
+        }
     }
 }
 
@@ -122,19 +146,11 @@ fn zeroes(resource: ResourceId, object: &mut Value) {
         }
     };
     let never = || Value::Null;
-    let nothing = |object: &mut Value, field: &str| {
-        if object[field].as_array().is_none_or(Vec::is_empty) {
-            object[field] = Value::Null;
+    for pointer in lists(resource) {
+        let (parent, field) = pointer.rsplit_once('/').unwrap_or_default();
+        if let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut) {
+            parent.entry(field).or_insert(Value::Null);
         }
-    };
-    match resource {
-        ROLES | CLUSTER_ROLES => return nothing(object, "rules"),
-        LIMIT_RANGES => return nothing(&mut object["spec"], "limits"),
-        ENDPOINT_SLICES => {
-            nothing(object, "endpoints");
-            return nothing(object, "ports");
-        }
-        _ => {}
     }
     let status = object.get_mut("status");
     match resource {
@@ -250,9 +266,6 @@ fn binding(object: &mut Value) {
 
 fn service(object: &mut Value) {
     let spec = fields(object, "spec");
-    if spec.get("clusterIP").is_some_and(|address| address == "None") {
-        default(spec, "clusterIPs", json!(["None"]));
-    }
     default(spec, "type", "ClusterIP".into());
     default(spec, "sessionAffinity", "None".into());
     if spec["type"] != "ExternalName" {

@@ -3,13 +3,16 @@
 mod apply;
 mod compare;
 mod managed;
+pub mod scaled;
 mod set;
 #[cfg(test)]
 mod tests;
+mod typed;
 
-pub use apply::{ApplyError, Conflict, apply, twice};
+pub use apply::{ApplyError, Conflict, apply};
 pub use managed::{Identity, Managed};
 pub use set::Set;
+pub use typed::judge;
 
 use serde_json::Value;
 

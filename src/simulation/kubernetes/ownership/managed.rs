@@ -75,7 +75,7 @@ impl Managed {
     pub fn read(object: &Value) -> Self {
         let entries = object["metadata"]["managedFields"].as_array().into_iter().flatten();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        Self {
+        let mut found = Self {
             entries: entries
                 .map(|entry| Entry {
                     identity: Identity {
@@ -88,7 +88,25 @@ impl Managed {
                     set: Set::read(&entry["fieldsV1"]),
                 })
                 .collect(),
-        }
+        };
+        found.forget_earlier();
+        found
+    }
+
+    /// Of two entries of the same one only the later holds.
+    fn forget_earlier(&mut self) {
+        let mut seen: Vec<Identity> = Vec::new();
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.reverse();
+        entries.retain(|entry| {
+            let first = !seen.contains(&entry.identity);
+            if first {
+                seen.push(entry.identity.clone());
+            }
+            first
+        });
+        entries.reverse();
+        self.entries = entries;
     }
 
     /// Writes them into an object: those who apply first, then by time.
@@ -124,6 +142,11 @@ impl Managed {
                     "fieldsType": "FieldsV1",
                     "fieldsV1": entry.set.write(),
                 });
+                if entry.time.is_empty()
+                    && let Some(fields) = written.as_object_mut()
+                {
+                    fields.remove("time");
+                }
                 if let Some(subresource) = &entry.identity.subresource {
                     written["subresource"] = subresource.clone().into();
                 }

@@ -252,6 +252,13 @@ pub(super) fn job(spec: &Value, at: &str, new: bool, causes: &mut Vec<Cause>) {
         let why = "`selector` not auto-generated";
         causes.push(Cause::invalid(format!("{at}.selector"), &spec["selector"], why));
     }
+    let labels = &spec["template"]["metadata"]["labels"];
+    if spec["selector"].is_object() && !Labels::from_object(&spec["selector"]).matches_value(labels) {
+        let empty = serde_json::json!({});
+        let shown = if labels.is_null() { &empty } else { labels };
+        let why = "`selector` does not match template `labels`";
+        causes.push(Cause::invalid(format!("{at}.template.metadata.labels"), shown, why));
+    }
     pod::spec(&spec["template"]["spec"], &format!("{at}.template.spec"), causes);
     let policy = &spec["template"]["spec"]["restartPolicy"];
     if policy == "Always" {
