@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{
     resources::{
         CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, DAEMON_SETS, DEPLOYMENTS,
-        ENDPOINT_SLICES, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS, LEASES, LIMIT_RANGES, NODES,
+        ENDPOINT_SLICES, ENDPOINTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS, LEASES, LIMIT_RANGES, NODES,
         PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, REPLICA_SETS,
         REPLICATION_CONTROLLERS, RESOURCE_QUOTAS, ROLE_BINDINGS, ROLES, ResourceId, SECRETS, SERVICES, STATEFUL_SETS,
         STORAGE_CLASSES,
@@ -99,6 +99,22 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
         RESOURCE_QUOTAS => {
             fields(object, "status");
         }
+        ENDPOINTS => {
+            for subset in object["subsets"].as_array_mut().into_iter().flatten() {
+                ports_of_endpoints(subset);
+            }
+        }
+        ENDPOINT_SLICES => {
+            ports_of_endpoints(object);
+            for endpoint in object["endpoints"].as_array_mut().into_iter().flatten() {
+                fields(endpoint, "conditions");
+            }
+            for port in object["ports"].as_array_mut().into_iter().flatten() {
+                if let Some(port) = port.as_object_mut() {
+                    default(port, "name", "".into());
+                }
+            }
+        }
         LIMIT_RANGES => {
             fields(object, "spec");
         }
@@ -109,6 +125,14 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
     if resource.is_built_in() {
         drop_nulls(object);
         zeroes(resource, object);
+    }
+}
+
+fn ports_of_endpoints(object: &mut Value) {
+    for port in object["ports"].as_array_mut().into_iter().flatten() {
+        if let Some(port) = port.as_object_mut() {
+            default(port, "protocol", "TCP".into());
+        }
     }
 }
 

@@ -95,7 +95,7 @@ fn numbers(bytes: &[u8]) -> impl Iterator<Item = &str> {
     let of_number = move |at: usize, byte: u8| outside[at] && (byte.is_ascii_digit() || b"+-.eE".contains(&byte));
     let mut start = 0;
     std::iter::from_fn(move || {
-        while start < bytes.len() && !(of_number(start, bytes[start]) && !bytes[start].is_ascii_alphabetic()) {
+        while start < bytes.len() && (bytes[start].is_ascii_alphabetic() || !of_number(start, bytes[start])) {
             start += 1;
         }
         let end = (start..bytes.len())

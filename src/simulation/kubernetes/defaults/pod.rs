@@ -22,7 +22,7 @@ pub(super) fn pod(object: &mut Value) {
         }
     }
     pod_spec(spec);
-    default(fields(object, "status"), "phase", "Pending".into());
+    fields(object, "status");
 }
 
 /// The defaults of a pod or of the template of one.

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{Field, Shape, Type, find};
-use crate::simulation::kubernetes::quantity;
+use crate::simulation::kubernetes::{quantity, quoting::quoted};
 
 /// An object without what its type does not know.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,7 +72,7 @@ fn prune(value: &mut Value, schema: &Value, root: bool, path: &mut Vec<String>, 
                         true
                     }
                     None => {
-                        strict.push(format!("unknown field \"{}\"", joined(path)));
+                        strict.push(format!("unknown field {}", quoted(&joined(path))));
                         false
                     }
                 };
@@ -101,7 +101,7 @@ fn object(value: Value, kind: &Type, path: &mut Vec<String>, strict: &mut Vec<St
     for (name, value) in fields {
         path.push(name.clone());
         match kind.fields.get(&name) {
-            None => strict.push(format!("unknown field \"{}\"", joined(path))),
+            None => strict.push(format!("unknown field {}", quoted(&joined(path)))),
             Some(field) => {
                 let value = inner(value, &field.shape, kind, path, strict)?;
                 // That nobody shall own anything is said by an empty list.

@@ -201,7 +201,10 @@ pub fn write(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
             api_version: served.api_version(),
             subresource: Part::Scale.subresource().map(str::to_owned),
         };
-        ownership::update(&current, &mut wanted, served.view(), &identity, &now);
+        // Nobody keeps account of what had no owner.
+        if current["metadata"]["managedFields"].is_array() {
+            ownership::update(&current, &mut wanted, served.view(), &identity, &now);
+        }
         (wanted, warnings)
     };
     judge(ask, &live, &wanted)?;

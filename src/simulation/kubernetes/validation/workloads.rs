@@ -97,7 +97,15 @@ pub(super) fn replicated(resource: ResourceId, object: &Value, causes: &mut Vec<
     let spec = &object["spec"];
     not_negative("spec.replicas", &spec["replicas"], causes);
     let selector = if resource == REPLICATION_CONTROLLERS {
-        Labels::from_map(&spec["selector"])
+        let selector = Labels::from_map(&spec["selector"]);
+        if spec["selector"].as_object().is_none_or(|selector| selector.is_empty()) {
+            causes.push(Cause::required("spec.selector", ""));
+        }
+        if spec["template"].is_null() {
+            causes.push(Cause::required("spec.template", ""));
+            return;
+        }
+        selector
     } else {
         let of = match resource {
             STATEFUL_SETS => "statefulset",

@@ -126,7 +126,7 @@ fn as_sent(causes: &mut [Cause], body: &[u8]) {
         return;
     };
     for cause in causes {
-        let pointer = cause.field.replace('.', "/").replace('[', "/").replace(']', "");
+        let pointer = cause.field.replace(['.', '['], "/").replace(']', "");
         let Some(rest) = cause.message.strip_prefix("Invalid value: null") else {
             continue;
         };

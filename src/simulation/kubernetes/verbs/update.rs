@@ -135,8 +135,8 @@ pub fn put(
     }
     defaults::fill(resource.id, &mut new);
     let mut own = own;
-    if part == Part::Resize && own {
-        // Whoever resizes owns whatever is said with it, though most of that is dropped.
+    if matches!(part, Part::Resize | Part::Ephemeral) && own {
+        // Whoever writes these parts owns whatever is said with them, though most of that is dropped.
         let write = Write {
             part,
             manager: Some(&*options.manager),
