@@ -117,7 +117,7 @@ async fn compare(
         play::play(&case, &play::Side::real(client), &namespace).await
     };
     let simulated = async {
-        let side = play::Side::simulated(&case, &namespace);
+        let side = play::Side::simulated(&case, &namespace).await;
         play::play(&case, &side, &namespace).await
     };
     let begun = std::time::Instant::now();

@@ -21,15 +21,38 @@ pub enum Form {
     /// The object or list itself.
     Whole,
     /// A table for people.
-    Table,
+    Table(Meta),
     /// Metadata only.
-    Metadata,
+    Metadata(Meta),
 }
 
-const TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+/// The version of `meta.k8s.io` in which tables and metadata are asked for, and so answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meta {
+    /// The present one.
+    V1,
+    /// The old one.
+    V1beta1,
+}
 
-/// Reads `Accept`. The first form that can be made wins; protobuf never can here.
-pub fn accepted(headers: &HeaderMap) -> Result<(Form, Syntax), Refusal> {
+impl Meta {
+    /// As `apiVersion`.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::V1 => "meta.k8s.io/v1",
+            Self::V1beta1 => "meta.k8s.io/v1beta1",
+        }
+    }
+}
+
+/// In which types objects are written.
+pub const TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+/// In which types a watch is.
+pub const STREAMS: &str = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+
+/// Reads `Accept`. The first form that can be made wins; protobuf never can here. What can be watched, too, offers that when it
+/// has nothing of what is asked for.
+pub fn accepted(headers: &HeaderMap, streams: bool) -> Result<(Form, Syntax), Refusal> {
     let accept = headers.get_all(header::ACCEPT).iter();
     let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
     let accept = accept.join(",");
@@ -57,25 +80,59 @@ pub fn accepted(headers: &HeaderMap) -> Result<(Form, Syntax), Refusal> {
         let Some(wanted) = parameter(clause, "as") else {
             return Ok((Form::Whole, syntax));
         };
-        let versioned =
-            parameter(clause, "g") == Some("meta.k8s.io") && matches!(parameter(clause, "v"), Some("v1" | "v1beta1"));
-        match wanted {
-            "Table" if versioned => return Ok((Form::Table, syntax)),
-            "PartialObjectMetadata" | "PartialObjectMetadataList" if versioned => return Ok((Form::Metadata, syntax)),
+        let meta = match (parameter(clause, "g"), parameter(clause, "v")) {
+            (Some("meta.k8s.io"), Some("v1")) => Some(Meta::V1),
+            (Some("meta.k8s.io"), Some("v1beta1")) => Some(Meta::V1beta1),
+            _ => None,
+        };
+        match (wanted, meta) {
+            ("Table", Some(meta)) => return Ok((Form::Table(meta), syntax)),
+            ("PartialObjectMetadata" | "PartialObjectMetadataList", Some(meta)) => {
+                return Ok((Form::Metadata(meta), syntax));
+            }
             _ => converting = true,
         }
     }
     if converting {
         return Err(not_acceptable(TYPES));
     }
-    Err(Refusal {
+    Err(not_available(&if streams {
+        format!("{TYPES}, {STREAMS}")
+    } else {
+        TYPES.to_owned()
+    }))
+}
+
+/// Whether something will do that is written as it is; else whether it shall be made into something else.
+pub fn plain(headers: &HeaderMap) -> Result<(), bool> {
+    let accept = headers.get_all(header::ACCEPT).iter();
+    let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
+    let accept = accept.join(",");
+    if accept.trim().is_empty() {
+        return Ok(());
+    }
+    let known = |clause: &&str| {
+        let kind = clause.split(';').next().unwrap_or_default().trim();
+        TYPES.split(", ").any(|known| known == kind) || matches!(kind, "application/*" | "*/*")
+    };
+    let clauses: Vec<&str> = accept.split(',').filter(known).collect();
+    let whole = |clause: &&str| parameter(clause, "as").is_none();
+    if clauses.iter().any(whole) {
+        return Ok(());
+    }
+    Err(!clauses.is_empty())
+}
+
+/// What is asked for is no type of this path.
+pub fn not_available(types: &str) -> Refusal {
+    Refusal {
         details: Some(serde_json::json!({})),
         ..Refusal::new(
             406,
             "NotAcceptable",
-            format!("406: Not Acceptable\n\nAvailable representations: {TYPES}"),
+            format!("406: Not Acceptable\n\nAvailable representations: {types}"),
         )
-    })
+    }
 }
 
 /// What there is has none of the forms that are asked for.

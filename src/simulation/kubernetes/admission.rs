@@ -208,6 +208,9 @@ pub fn admit_update(world: &World, ask: &Ask<'_>, old: &Value, new: &mut Value) 
     if old["rules"] != new["rules"] || old["subjects"] != new["subjects"] {
         judge_escalation(world, ask, new)?;
     }
+    if ask.served.resource.id == PODS && ask.about.subresource.is_none() {
+        defaults::tolerate(new);
+    }
     if ask.served.resource.id == SERVICES {
         if new["spec"]["clusterIP"] != old["spec"]["clusterIP"] && !new["spec"]["clusterIP"].is_null() {
             new["spec"]["clusterIPs"] = json!([new["spec"]["clusterIP"]]);

@@ -5,14 +5,14 @@ mod pod;
 mod tests;
 mod workloads;
 
-pub use pod::{admit_pod, pod_spec, qos};
+pub use pod::{admit_pod, pod_spec, qos, tolerate};
 
 use serde_json::{Map, Value, json};
 
 use super::{
     resources::{
         CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, DAEMON_SETS, DEPLOYMENTS,
-        ENDPOINT_SLICES, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS, LEASES, LIMIT_RANGES, NODES,
+        ENDPOINT_SLICES, ENDPOINTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS, LEASES, LIMIT_RANGES, NODES,
         PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, REPLICA_SETS,
         REPLICATION_CONTROLLERS, RESOURCE_QUOTAS, ROLE_BINDINGS, ROLES, ResourceId, SECRETS, SERVICES, STATEFUL_SETS,
         STORAGE_CLASSES,
@@ -83,6 +83,25 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
         LEASES | POD_DISRUPTION_BUDGETS => {
             fields(object, "spec");
         }
+        ENDPOINTS => {
+            for subset in object["subsets"].as_array_mut().into_iter().flatten() {
+                ports_of_endpoints(subset);
+            }
+        }
+        ENDPOINT_SLICES => {
+            ports_of_endpoints(object);
+            for endpoint in object["endpoints"].as_array_mut().into_iter().flatten() {
+                fields(endpoint, "conditions");
+            }
+            for port in object["ports"].as_array_mut().into_iter().flatten() {
+                if let Some(port) = port.as_object_mut() {
+                    default(port, "name", "".into());
+                }
+            }
+        }
+        LIMIT_RANGES => {
+            fields(object, "spec");
+        }
         // What is null in a schema means something.
         CUSTOM_RESOURCE_DEFINITIONS => return definition(object),
         _ => {}
@@ -108,10 +127,10 @@ pub fn fill_status(resource: ResourceId, status: &mut Value) {
 /// The defaults of the status of an object.
 fn of_status(resource: ResourceId, object: &mut Value) {
     match resource {
-        PODS | PERSISTENT_VOLUMES | PERSISTENT_VOLUME_CLAIMS => {
+        PERSISTENT_VOLUMES | PERSISTENT_VOLUME_CLAIMS => {
             default(fields(object, "status"), "phase", "Pending".into());
         }
-        JOBS | RESOURCE_QUOTAS => {
+        PODS | JOBS | RESOURCE_QUOTAS => {
             fields(object, "status");
         }
         HORIZONTAL_POD_AUTOSCALERS => default(fields(object, "status"), "desiredReplicas", 0.into()),
@@ -138,6 +157,35 @@ fn of_status(resource: ResourceId, object: &mut Value) {
     }
 }
 
+fn ports_of_endpoints(object: &mut Value) {
+    for port in object["ports"].as_array_mut().into_iter().flatten() {
+        if let Some(port) = port.as_object_mut() {
+            default(port, "protocol", "TCP".into());
+        }
+    }
+}
+
+/// Lists that Go writes even when there is none.
+fn lists(resource: ResourceId) -> &'static [&'static str] {
+    match resource {
+        ROLES | CLUSTER_ROLES => &["/rules"],
+        LIMIT_RANGES => &["/spec/limits"],
+        ENDPOINT_SLICES => &["/endpoints", "/ports"],
+        _ => &[],
+    }
+}
+
+/// Whoever says that such a list is empty owns it, but it is kept as none.
+pub fn settle(resource: ResourceId, object: &mut Value) {
+    for pointer in lists(resource) {
+        if let Some(list) = object.pointer_mut(pointer)
+            && list.as_array().is_some_and(Vec::is_empty)
+        {
+            *list = Value::Null;
+        }
+    }
+}
+
 /// What Go writes even when it is nothing: moments that have not come, and a few structs.
 fn zeroes(resource: ResourceId, object: &mut Value) {
     let each = |status: Option<&mut Value>, list: &str, add: &[(&str, Value)]| {
@@ -151,19 +199,11 @@ fn zeroes(resource: ResourceId, object: &mut Value) {
         }
     };
     let never = || Value::Null;
-    let nothing = |object: &mut Value, field: &str| {
-        if object[field].as_array().is_none_or(Vec::is_empty) {
-            object[field] = Value::Null;
+    for pointer in lists(resource) {
+        let (parent, field) = pointer.rsplit_once('/').unwrap_or_default();
+        if let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut) {
+            parent.entry(field).or_insert(Value::Null);
         }
-    };
-    match resource {
-        ROLES | CLUSTER_ROLES => return nothing(object, "rules"),
-        LIMIT_RANGES => return nothing(&mut object["spec"], "limits"),
-        ENDPOINT_SLICES => {
-            nothing(object, "endpoints");
-            return nothing(object, "ports");
-        }
-        _ => {}
     }
     let status = object.get_mut("status");
     match resource {
@@ -279,9 +319,6 @@ fn binding(object: &mut Value) {
 
 fn service(object: &mut Value) {
     let spec = fields(object, "spec");
-    if spec.get("clusterIP").is_some_and(|address| address == "None") {
-        default(spec, "clusterIPs", json!(["None"]));
-    }
     default(spec, "type", "ClusterIP".into());
     default(spec, "sessionAffinity", "None".into());
     if spec["type"] != "ExternalName" {

@@ -3,15 +3,39 @@
 use serde_json::{Value, json};
 
 use super::{
-    accept::parameter,
+    accept::{self, parameter},
     refusal::Refusal,
     reply::Reply,
     request::Call,
     resources::{Resource, Resources, Served, api_version},
+    route::Route,
 };
 
 /// The form in which aggregated discovery is answered.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// Refuses to answer what there is in a form that there is not.
+pub fn judge_form(resources: &Resources, route: &Route, call: &Call) -> Result<(), Refusal> {
+    let Err(converting) = accept::plain(&call.headers) else {
+        return Ok(());
+    };
+    let known = |group: &str, version: Option<&str>| {
+        let mut served = resources.iter().flat_map(|resource| &resource.served);
+        served.any(|served| served.group == group && version.is_none_or(|version| served.version == version))
+    };
+    match route {
+        Route::CoreVersions | Route::Groups if aggregated(call) => Ok(()),
+        Route::Version => Err(accept::not_available("application/json")),
+        Route::CoreVersions if !converting => Err(accept::not_available(accept::TYPES)),
+        Route::Resources(group, version) if known(group, Some(version)) && !converting => {
+            Err(accept::not_available(accept::TYPES))
+        }
+        Route::Resources(group, version) if known(group, Some(version)) => Err(accept::not_acceptable(accept::TYPES)),
+        Route::Group(group) if known(group, None) => Err(accept::not_acceptable(accept::TYPES)),
+        Route::Groups | Route::CoreVersions => Err(accept::not_acceptable(accept::TYPES)),
+        _ => Ok(()),
+    }
+}
 
 /// `/version`.
 pub fn version() -> Reply {

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{
     accept::{self, Syntax},
-    conversion, json,
-    refusal::Refusal,
+    conversion, json, kinds,
+    refusal::{About, Cause, Refusal},
     request::{Call, FieldValidation},
     resources::{Conversion, Resource, api_version},
     schema::{self, Decoded, View},
@@ -71,6 +71,53 @@ impl Served<'_> {
         value
     }
 
+    /// Whether something can be read as one of this kind, whatever its version; else why not, in the words of the decoder.
+    pub fn judge_kind(&self, value: &Value, api_version: &str, kind: &str) -> Result<(), String> {
+        if self.resource.custom.is_some() {
+            return Ok(());
+        }
+        if api_version.matches('/').count() > 1 {
+            return Err(format!("unexpected GroupVersion string: {api_version}"));
+        }
+        let extension = self.group == "apiextensions.k8s.io";
+        let known = if extension {
+            let item = kind.strip_suffix("List").unwrap_or(kind);
+            api_version == self.api_version() && item == self.resource.kind
+        } else {
+            kinds::is_known(api_version, kind)
+        };
+        if !known {
+            return Err(kinds::unknown(api_version, kind));
+        }
+        if kind == self.resource.kind {
+            return Ok(());
+        }
+        // It is read as what it says it is, before it is converted.
+        if let Some(types) = schema::of_kind(api_version, kind) {
+            schema::decode(value.clone(), types)?;
+        }
+        let package = match self.resource.group.split('.').next() {
+            None | Some("") => "core",
+            Some(package) => package,
+        };
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        Err(format!(
+            "converting ({version}.{kind}) to ({package}.{}): unknown conversion",
+            self.resource.kind
+        ))
+    }
+
+    /// A custom resource is read whatever kind it says it is, and refused as an object of that kind.
+    pub fn judge_own_kind(&self, value: &Value) -> Result<(), Refusal> {
+        let kind = value["kind"].as_str().unwrap_or_default();
+        if self.resource.custom.is_none() || kind == self.resource.kind {
+            return Ok(());
+        }
+        let cause = Cause::invalid("kind", &kind.into(), &format!("must be {}", self.resource.kind));
+        let name = value["metadata"]["name"].as_str().unwrap_or_default();
+        Err(Refusal::invalid(About::new(self.group, kind), name, &[cause]))
+    }
+
     /// Reads the body of a create or update: an object as served, and warnings.
     pub fn read(&self, call: &Call, validation: FieldValidation) -> Result<(Value, Vec<String>), Refusal> {
         let syntax = accept::syntax(&call.headers)?;
@@ -91,14 +138,7 @@ impl Served<'_> {
             // Go reads it as an object that says nothing.
             value = serde_json::json!({});
         }
-        if !value.is_object() {
-            let wanted = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \
-                          \"json:\\\"kind,omitempty\\\"\" }";
-            return Err(unrecognized(format!(
-                "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type {wanted}",
-                json::kind(&value)
-            )));
-        }
+        judge_object(&value).map_err(unrecognized)?;
         if let Some(field) = ["apiVersion", "kind"]
             .into_iter()
             .find(|field| !(value[field].is_string() || value[field].is_null()))
@@ -118,27 +158,17 @@ impl Served<'_> {
                 String::from_utf8_lossy(&call.body)
             )));
         }
-        let version = given.rsplit('/').next().unwrap_or_default();
+        if given.matches('/').count() > 1 {
+            return Err(unrecognized(format!("unexpected GroupVersion string: {given}")));
+        }
         let as_kind = if named.is_empty() { kind } else { &named };
         let as_version = if given.is_empty() { &expected } else { &given };
-        if schema::of_kind(as_version, as_kind).is_none() && self.resource.custom.is_none() {
-            return Err(Refusal::bad_request(format!(
-                "{as_kind} in version \"{version}\" cannot be handled as a {kind}: no kind \"{as_kind}\" is registered for \
-                 version \"{as_version}\" in scheme \"pkg/runtime/scheme.go:111\""
-            )));
-        }
-        if as_kind != kind {
-            let group = self
-                .group
-                .split('.')
-                .next()
-                .filter(|group| !group.is_empty())
-                .unwrap_or("core");
-            return Err(Refusal::bad_request(format!(
-                "{as_kind} in version \"{version}\" cannot be handled as a {kind}: converting ({version}.{as_kind}) to \
-                 ({group}.{kind}): unknown conversion"
-            )));
-        }
+        self.judge_kind(&value, as_version, as_kind).map_err(|why| {
+            let version = as_version.rsplit('/').next().unwrap_or_default();
+            Refusal::bad_request(format!(
+                "{as_kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
+            ))
+        })?;
         if *as_version != expected {
             return Err(Refusal::bad_request(format!(
                 "the API version in the data ({given}) does not match the expected API version ({expected})"
@@ -150,20 +180,39 @@ impl Served<'_> {
                 self.version
             ))
         };
+        self.judge_own_kind(&value)?;
         value["apiVersion"] = expected.clone().into();
         value["kind"] = kind.clone().into();
-        let decoded = self.decode(value).map_err(handled)?;
-        let mut strict = twice;
-        strict.extend(decoded.strict);
+        let decoded = self
+            .decode(value)
+            .map_err(|why| handled(json::as_written(&why, &call.body)))?;
         let warnings = match validation {
-            FieldValidation::Strict if !strict.is_empty() => {
+            FieldValidation::Strict if !(twice.is_empty() && decoded.strict.is_empty()) => {
+                let mut strict = match syntax {
+                    Syntax::Yaml if !twice.is_empty() => vec![yaml::twice(&twice)],
+                    _ => twice,
+                };
+                strict.extend(decoded.strict);
                 return Err(handled(format!("strict decoding error: {}", strict.join(", "))));
             }
-            FieldValidation::Warn => strict,
+            FieldValidation::Warn => twice.into_iter().chain(decoded.strict).collect(),
             _ => Vec::new(),
         };
         Ok((decoded.value, warnings))
     }
+}
+
+/// Whether a document is an object, which may say what it is.
+pub fn judge_object(value: &Value) -> Result<(), String> {
+    if value.is_object() {
+        return Ok(());
+    }
+    let wanted = "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \
+                  \"json:\\\"kind,omitempty\\\"\" }";
+    Err(format!(
+        "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type {wanted}",
+        json::kind(value)
+    ))
 }
 
 /// Reads the body of a call: a document, and what it has twice.

@@ -5,6 +5,8 @@ use std::{cell::RefCell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::quoting;
+
 /// A document, and the fields that it has twice: `duplicate field "spec.replicas"`.
 ///
 /// The error is in the words of Go's decoder.
@@ -51,12 +53,58 @@ fn words(bytes: &[u8], error: &serde_json::Error) -> String {
     .into_iter()
     .find(|(ours, _)| text.contains(ours))
     .map_or("looking for beginning of value", |(_, theirs)| theirs);
-    let found = if found == '\'' {
-        "\\'".to_owned()
-    } else {
-        found.to_string()
+    let found = match found {
+        '\'' => "\\'".to_owned(),
+        other => quoting::escaped(other),
     };
     format!("invalid character '{found}' {place}")
+}
+
+/// The words of an error about a number, with the number as it was written.
+pub fn as_written(words: &str, bytes: &[u8]) -> String {
+    const BEGINS: &str = "json: cannot unmarshal number ";
+    let number = words.strip_prefix(BEGINS).and_then(|rest| rest.split_once(' '));
+    let written = number.and_then(|(shown, rest)| {
+        let value: f64 = shown.parse().ok()?;
+        let written = numbers(bytes).find(|written| written.parse::<f64>().is_ok_and(|other| other == value))?;
+        Some(format!("{BEGINS}{written} {rest}"))
+    });
+    written.unwrap_or_else(|| words.to_owned())
+}
+
+/// The numbers of a document, as they are written.
+fn numbers(bytes: &[u8]) -> impl Iterator<Item = &str> {
+    let mut text = false;
+    let mut escaped = false;
+    let outside: Vec<bool> = bytes
+        .iter()
+        .map(|byte| {
+            let inside = text;
+            match byte {
+                b'"' if !escaped => text = !text,
+                b'\\' if text && !escaped => {
+                    escaped = true;
+                    return false;
+                }
+                _ => {}
+            }
+            escaped = false;
+            !inside
+        })
+        .collect();
+    let of_number = move |at: usize, byte: u8| outside[at] && (byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        while start < bytes.len() && (bytes[start].is_ascii_alphabetic() || !of_number(start, bytes[start])) {
+            start += 1;
+        }
+        let end = (start..bytes.len())
+            .find(|at| !of_number(*at, bytes[*at]))
+            .unwrap_or(bytes.len());
+        let found = std::str::from_utf8(&bytes[start..end]).ok();
+        start = end;
+        found.filter(|found| !found.is_empty())
+    })
 }
 
 /// What is wrong in a word that begins as one of the three there are.
@@ -170,4 +218,14 @@ impl<'de> Visitor<'de> for Seed<'_> {
         }
         Ok(Value::Object(map))
     }
+}
+
+#[test]
+fn a_number_is_told_as_it_was_written() {
+    let words = |number: &str| format!("json: cannot unmarshal number {number} into Go struct field A.b of type int64");
+    let body = br#"{"a1e3": "1000 \" 1e3", "b": 1e3, "c": -2.50}"#;
+    assert_eq!(as_written(&words("1000.0"), body), words("1e3"));
+    assert_eq!(as_written(&words("-2.5"), body), words("-2.50"));
+    assert_eq!(as_written(&words("7.5"), body), words("7.5"));
+    assert_eq!(as_written("unknown", body), "unknown");
 }

@@ -102,7 +102,12 @@ pub fn label_key(key: &str) -> Vec<String> {
             if prefix.is_empty() {
                 wrong.push("prefix part must be non-empty".to_owned());
             } else {
-                wrong.extend(subdomain(prefix).into_iter().map(|why| format!("prefix part {why}")));
+                // Of keys it is told in bytes how long they may be.
+                let words = |why: String| match why.strip_suffix(" characters") {
+                    Some(why) => format!("prefix part {why} bytes"),
+                    None => format!("prefix part {why}"),
+                };
+                wrong.extend(subdomain(prefix).into_iter().map(words));
             }
             *name
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::{
-    accept::Form,
+    accept::{Form, Meta},
     incoming::Served,
     printing,
     reply::Reply,
@@ -18,20 +18,17 @@ use super::{
 pub fn object(world: &World, served: &Served<'_>, form: Form, include: &str, value: Value) -> Value {
     match form {
         Form::Whole => served.serve(value),
-        Form::Metadata => metadata(&value, "PartialObjectMetadata"),
-        Form::Table => {
-            let rows = vec![printing::row(world, served, include, served.serve(value.clone()))];
-            printing::table(
-                served,
-                rows,
-                &json!({"resourceVersion": value["metadata"]["resourceVersion"]}),
-            )
+        Form::Metadata(meta) => metadata(&value, meta),
+        Form::Table(meta) => {
+            let rows = vec![printing::row(world, served, include, meta, served.serve(value.clone()))];
+            let metadata = json!({"resourceVersion": value["metadata"]["resourceVersion"]});
+            printing::table(served, rows, meta, &metadata)
         }
     }
 }
 
-fn metadata(value: &Value, kind: &str) -> Value {
-    json!({"kind": kind, "apiVersion": "meta.k8s.io/v1", "metadata": value["metadata"]})
+fn metadata(value: &Value, meta: Meta) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": meta.api_version(), "metadata": value["metadata"]})
 }
 
 /// An answer with one object.
@@ -79,25 +76,22 @@ pub fn list(
 ) -> Reply {
     match form {
         Form::Whole => Reply::bytes(200, "application/json", whole(served, items, list)),
-        Form::Metadata => {
-            let items: Vec<Value> = items
-                .iter()
-                .map(|object| metadata(&object.value(), "PartialObjectMetadata"))
-                .collect();
+        Form::Metadata(meta) => {
+            let items: Vec<Value> = items.iter().map(|object| metadata(&object.value(), meta)).collect();
             let answer = json!({
                 "kind": "PartialObjectMetadataList",
-                "apiVersion": "meta.k8s.io/v1",
+                "apiVersion": meta.api_version(),
                 "metadata": list.value(served, false),
                 "items": if items.is_empty() { Value::Null } else { items.into() },
             });
             Reply::json(200, &answer)
         }
-        Form::Table => {
+        Form::Table(meta) => {
             let rows = items
                 .iter()
-                .map(|object| printing::row(world, served, include, served.serve(object.value())))
+                .map(|object| printing::row(world, served, include, meta, served.serve(object.value())))
                 .collect();
-            Reply::json(200, &printing::table(served, rows, &list.value(served, false)))
+            Reply::json(200, &printing::table(served, rows, meta, &list.value(served, false)))
         }
     }
 }
@@ -124,7 +118,7 @@ fn whole(served: &Served<'_>, items: &[Arc<Object>], list: &ListMetadata) -> Byt
             bytes.extend_from_slice(value.to_string().as_bytes());
         }
     }
-    bytes.extend_from_slice(b"]}");
+    bytes.extend_from_slice(b"]}\n");
     bytes.into()
 }
 

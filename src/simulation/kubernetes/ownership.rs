@@ -4,15 +4,18 @@ mod apply;
 mod compare;
 mod kept;
 mod managed;
+pub mod scaled;
 mod set;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod typed;
 
-pub use apply::{ApplyError, Conflict, apply, twice};
+pub use apply::{ApplyError, Conflict, apply};
 pub use kept::{Kept, Share};
 pub use managed::{Identity, Managed};
 pub use set::Set;
+pub use typed::judge;
 
 use serde_json::Value;
 
@@ -54,6 +57,7 @@ pub(super) fn after(
     }
     let mut managed = kept.open();
     managed.follow(&difference, manager, now);
+    managed.put_in_order();
     managed.keep(shelf)
 }
 

@@ -15,17 +15,21 @@ pub use path::find as json_path;
 
 use serde_json::{Value, json};
 
-use super::{incoming::Served, world::World};
+use super::{accept::Meta, incoming::Served, world::World};
 
 /// A column: name, type, format, priority.
 type Column = (&'static str, &'static str, &'static str, u8);
 
 /// One row: the cells, and of the object as much as was asked for.
-pub fn row(world: &World, served: &Served<'_>, include: &str, object: Value) -> Value {
-    let cells = match &served.resource.custom {
+pub fn row(world: &World, served: &Served<'_>, include: &str, meta: Meta, object: Value) -> Value {
+    let mut cells = match &served.resource.custom {
         Some(_) => custom::cells(world, served, &object),
         None => cells::cells(world, served, &object),
     };
+    // Who has no name has an empty one.
+    if let Some(name) = cells.first_mut().filter(|name| name.is_null()) {
+        *name = "".into();
+    }
     let mut row = json!({"cells": cells});
     if let Some(conditions) = cells::ended(served, &object) {
         row["conditions"] = conditions;
@@ -36,7 +40,7 @@ pub fn row(world: &World, served: &Served<'_>, include: &str, object: Value) -> 
         _ => {
             row["object"] = json!({
                 "kind": "PartialObjectMetadata",
-                "apiVersion": "meta.k8s.io/v1",
+                "apiVersion": meta.api_version(),
                 "metadata": object["metadata"],
             });
         }
@@ -45,7 +49,7 @@ pub fn row(world: &World, served: &Served<'_>, include: &str, object: Value) -> 
 }
 
 /// A table.
-pub fn table(served: &Served<'_>, rows: Vec<Value>, metadata: &Value) -> Value {
+pub fn table(served: &Served<'_>, rows: Vec<Value>, meta: Meta, metadata: &Value) -> Value {
     let columns: Vec<Value> = match &served.resource.custom {
         Some(_) => custom::columns(served),
         None => columns::of(served.resource)
@@ -59,7 +63,7 @@ pub fn table(served: &Served<'_>, rows: Vec<Value>, metadata: &Value) -> Value {
     let bare = served.resource.custom.is_none() && columns::are_usual(served.resource);
     json!({
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": meta.api_version(),
         "metadata": metadata,
         "columnDefinitions": columns,
         "rows": if rows.is_empty() && bare { Value::Null } else { rows.into() },

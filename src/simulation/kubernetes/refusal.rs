@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::quoting::quoted;
+
 /// A refusal. As JSON it is a `v1` Status.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
@@ -236,6 +238,7 @@ impl Cause {
 
     fn of(reason: &'static str, kind: &str, field: String, value: Option<&Value>, why: &str) -> Self {
         let mut message = match value {
+            Some(Value::String(text)) => format!("{kind}: {}", quoted(text)),
             Some(value) => format!("{kind}: {value}"),
             None => kind.to_owned(),
         };

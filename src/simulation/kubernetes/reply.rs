@@ -31,11 +31,10 @@ pub struct Reply {
 impl Reply {
     /// JSON.
     pub fn json(code: u16, value: &Value) -> Self {
-        Self::bytes(
-            code,
-            "application/json",
-            serde_json::to_vec(value).expect("a JSON value can be written").into(),
-        )
+        let mut bytes = serde_json::to_vec(value).expect("a JSON value can be written");
+        // A document ends with its line, by which some read it.
+        bytes.push(b'\n');
+        Self::bytes(code, "application/json", bytes.into())
     }
 
     /// Bytes of some type.

@@ -16,7 +16,7 @@ pub struct ResourceId(pub(super) u16);
 impl ResourceId {
     /// Whether every cluster has it.
     pub fn is_built_in(self) -> bool {
-        self.0 <= SELF_SUBJECT_REVIEWS.0
+        self.0 <= BINDINGS.0
     }
 
     /// The place in the table.

@@ -5,12 +5,14 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
+mod blank;
 mod decode;
 mod protobuf;
 #[cfg(test)]
 mod tests;
 mod view;
 
+pub use blank::blank;
 pub use decode::{Decoded, decode, decode_custom};
 pub use protobuf::decode as decode_protobuf;
 pub use view::{View, element};
@@ -77,6 +79,8 @@ pub struct Field {
     pub number: Vec<u32>,
     /// Whether nothing and zero are two things.
     pub pointer: bool,
+    /// Whether Go writes it, nothing as it may be: a struct, or what is never left out.
+    pub written: bool,
     /// Whether it has to be there.
     pub required: bool,
     /// Whether an object or map in it is owned as a whole.
@@ -142,13 +146,14 @@ fn parse(text: &str) -> BTreeMap<String, Type> {
 
 fn field(text: &str) -> Option<(String, Field)> {
     let (name, rest) = text.split_once('=')?;
-    const MARKS: [char; 6] = ['@', '*', '!', '%', '/', '~'];
+    const MARKS: [char; 7] = ['@', '*', '^', '!', '%', '/', '~'];
     let marks = rest.find(MARKS).unwrap_or(rest.len());
     let (kind, marks) = rest.split_at(marks);
     let mut field = Field {
         shape: shape(kind),
         number: Vec::new(),
         pointer: false,
+        written: false,
         required: false,
         atomic: false,
         list: ListKind::Atomic,
@@ -163,6 +168,7 @@ fn field(text: &str) -> Option<(String, Field)> {
         match (mark, word) {
             ('@', _) => field.number = word.split('.').filter_map(|number| number.parse().ok()).collect(),
             ('*', _) => field.pointer = true,
+            ('^', _) => field.written = true,
             ('!', _) => field.required = true,
             ('%', _) => field.atomic = true,
             ('/', "set") => field.list = ListKind::Set,

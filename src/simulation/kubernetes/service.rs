@@ -24,7 +24,7 @@ use super::{
     refusal::{About as Details, Refusal},
     reply::{Body, Reply},
     request::{About, Call, FieldValidation, Query},
-    resources::{NAMESPACES, PODS},
+    resources::{BINDINGS, ENDPOINTS, NAMESPACES, PODS, ResourceId},
     route::{Route, route},
     run::Simulation,
     strategy::Part,
@@ -115,22 +115,34 @@ impl Service {
             }
         };
         judge_access(world, route, call)?;
-        let discovers = matches!(
-            route,
-            Route::CoreVersions | Route::Groups | Route::Group(_) | Route::Resources(..) | Route::Version
-        );
+        // What is answered about groups does not look at the method.
+        let discovers = matches!(route, Route::CoreVersions | Route::Resources(..) | Route::Version);
         if discovers && call.method != Method::GET {
             return Err(not_allowed());
         }
         let resources = Arc::clone(world.resources());
+        discovery::judge_form(&resources, route, call)?;
         match route {
-            Route::Objects(about) => self.objects(world, call, about),
+            Route::Objects(about) => {
+                let answer = self.objects(world, call, about);
+                let known = about.resource.as_ref();
+                match known.and_then(|(resource, _)| deprecation(resource.id)) {
+                    None => answer,
+                    Some(warning) => {
+                        let mut reply = answer.unwrap_or_else(Reply::from);
+                        reply.warnings.push(warning.to_owned());
+                        Ok(reply)
+                    }
+                }
+            }
             Route::CoreVersions => Ok(discovery::core(&resources, call)),
             Route::Groups => Ok(discovery::all(&resources, call)),
             Route::Group(group) => discovery::group(&resources, group).or_else(|_| Ok(not_found())),
             Route::Resources(group, version) => {
-                let known = resources.iter().flat_map(|resource| &resource.served);
-                let known = known.into_iter().any(|served| served.group == *group);
+                let own = resources.iter().filter(|resource| resource.custom.is_none());
+                let known = own
+                    .flat_map(|resource| &resource.served)
+                    .any(|served| served.group == *group);
                 match discovery::resources(&resources, group, version) {
                     Err(_) if !known => Ok(not_found()),
                     answer => answer,
@@ -139,7 +151,7 @@ impl Service {
             Route::OpenApiV2 => Ok(openapi::v2(&call.headers)),
             Route::OpenApi => Ok(openapi::index(&resources)),
             Route::OpenApiOf(group, version) => {
-                if accept::accepted(&call.headers).is_err() {
+                if accept::accepted(&call.headers, false).is_err() {
                     return Err(accept::not_acceptable("application/json"));
                 }
                 openapi::document(&resources, group, version).or_else(|_| Ok(not_found()))
@@ -153,9 +165,11 @@ impl Service {
 
     fn objects(&self, world: &mut World, call: &Call, about: &About) -> Result<Reply, Refusal> {
         let Some((resource, _)) = &about.resource else {
+            // Of groups that are defined nobody speaks whom no definition made.
             let served = world.resources().iter().any(|resource| {
                 let mut all = resource.served.iter();
-                all.any(|served| served.group == about.group)
+                let here = all.any(|served| served.group == about.group);
+                here && resource.custom.is_none()
             });
             return if served {
                 Err(discovery::missing())
@@ -203,6 +217,7 @@ impl Service {
             "get" => get::get(world, &ask),
             "list" => list::list(world, &ask),
             "watch" => watch::watch(&self.simulation, world, &ask),
+            "create" if resource.id == BINDINGS => binding::bind(world, &ask),
             "create" if resource.verbs.len() == 1 => {
                 let (value, _) = ask.served.read(call, FieldValidation::Ignore)?;
                 Ok(Reply::json(201, &review::answer(world, &ask, value)?))
@@ -214,6 +229,11 @@ impl Service {
             _ => delete::delete_collection(world, &ask),
         }
     }
+}
+
+/// What everybody is told who asks for what is to go.
+fn deprecation(resource: ResourceId) -> Option<&'static str> {
+    (resource == ENDPOINTS).then_some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
 }
 
 /// What no handler knows is answered in plain text.

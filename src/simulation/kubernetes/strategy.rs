@@ -7,8 +7,8 @@ use super::{
     incoming::Served,
     ownership::{self, Identity},
     resources::{
-        CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, Conversion, ENDPOINT_SLICES, EVENTS, JOBS, PERSISTENT_VOLUME_CLAIMS,
-        REPLICA_SETS, REPLICATION_CONTROLLERS,
+        CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS, Conversion, ENDPOINT_SLICES, JOBS, REPLICA_SETS,
+        REPLICATION_CONTROLLERS,
     },
     resources::{
         DAEMON_SETS, DEPLOYMENTS, LEASES, NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS, PRIORITY_CLASSES, Resource,
@@ -19,7 +19,7 @@ use super::{
 };
 
 /// As old as DaemonSets: how often the template was another one.
-const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+pub(super) const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
 /// Which part of an object a request means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,7 @@ pub(super) fn prepare_create(world: &World, resource: ResourceId, object: &mut V
         }
     }
     defaults::fill(resource, object);
+    defaults::settle(resource, object);
     if resource == CUSTOM_RESOURCE_DEFINITIONS {
         object["status"] = super::definitions::status(object);
     }
@@ -156,6 +157,7 @@ pub(super) fn label_namespace(object: &mut Value) {
 
 /// Makes a changed object ready to be stored: the part that is not meant stays as it was.
 pub(super) fn prepare_update(world: &World, resource: ResourceId, old: &Value, new: &mut Value, part: Part) {
+    defaults::settle(resource, new);
     keep_identity(old, new);
     let table = world.resources();
     let definition = table.get(resource);
@@ -348,16 +350,6 @@ pub(super) fn finish_create(resource: ResourceId, object: &mut Value) {
     defaults::fill(resource, object);
 }
 
-/// What Go writes of a new object though nobody has said it, and so nobody owns.
-pub(super) fn blank(resource: ResourceId) -> Value {
-    match resource {
-        EVENTS => json!({"source": {}, "reportingComponent": "", "reportingInstance": ""}),
-        PERSISTENT_VOLUME_CLAIMS => json!({"spec": {"resources": {}}}),
-        STATEFUL_SETS => json!({"spec": {"serviceName": ""}}),
-        _ => json!({}),
-    }
-}
-
 fn owned(
     world: &World,
     resource: ResourceId,
@@ -417,7 +409,7 @@ pub(super) fn own_created(
     manager: &str,
     served: Option<&Served<'_>>,
 ) {
-    owned(world, resource, &blank(resource), object, manager, None, served);
+    owned(world, resource, &json!({}), object, manager, None, served);
 }
 
 /// Writes down who owns the fields that a change touched.

@@ -1,10 +1,12 @@
 //! What can be done with objects: one file a verb. Each is a function of the world and a call, under the lock.
 
+pub mod apply;
 pub mod create;
 pub mod delete;
 pub mod get;
 pub mod list;
 pub mod patch;
+mod token;
 pub mod update;
 pub mod watch;
 
@@ -33,15 +35,18 @@ impl<'a> Ask<'a> {
     /// Reads what a call is about; the resource is there and the verb allowed.
     pub fn new(call: &'a Call, about: &'a About) -> Result<Self, Refusal> {
         let (resource, conversion) = about.resource.as_ref().expect("the resource was looked up");
-        let (form, syntax) = accept::accepted(&call.headers)?;
+        let streams = matches!(about.verb, "list" | "watch");
+        let (form, syntax) = accept::accepted(&call.headers, streams).map_err(|refusal| match &resource.custom {
+            None => refusal,
+            // There is nobody before them who knows what they are written in.
+            Some(_) => accept::not_acceptable(accept::TYPES),
+        })?;
         if about.verb == "watch" && syntax == Syntax::Yaml {
             // There is no stream of YAML.
-            return Err(accept::not_acceptable(
-                "application/json, application/vnd.kubernetes.protobuf",
-            ));
+            return Err(accept::not_acceptable(accept::STREAMS));
         }
         let include = call.query.text("includeObject").unwrap_or_default();
-        if form == Form::Table && !matches!(include, "" | "Metadata" | "Object" | "None") {
+        if matches!(form, Form::Table(_)) && !matches!(include, "" | "Metadata" | "Object" | "None") {
             return Err(Refusal::bad_request(format!(
                 "Unable to convert to Table as requested: includeObject: Invalid value: {include:?}: must be 'Metadata', \
                  'Object', 'None', or empty"

@@ -11,7 +11,7 @@ const MAX_DEPTH: usize = 200;
 const MAX_NODES: usize = 1_000_000;
 const MAX_ALIASES: usize = 1_000;
 
-/// A document, and what it has twice: `key "replicas" already set in map`.
+/// A document, and what it has twice: `line 3: key "replicas" already set in map`.
 pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<String>), String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "yaml: invalid leading UTF-8 octet".to_owned())?;
     let document: Document =
@@ -19,9 +19,33 @@ pub fn parse(bytes: &[u8]) -> Result<(Value, Vec<String>), String> {
     let twice = document.twice.iter().map(|words| {
         let path = words.trim_start_matches("duplicate field ").trim_matches('"');
         let key = path.rsplit('.').next().unwrap_or(path);
-        format!("yaml: unmarshal errors:\n  key \"{key}\" already set in map")
+        format!("line {}: key \"{key}\" already set in map", line_of_second(text, key))
     });
     Ok((document.value, twice.collect()))
+}
+
+/// What a document has twice, as one error.
+pub fn twice(lines: &[String]) -> String {
+    format!("yaml: unmarshal errors:\n  {}", lines.join("\n  "))
+}
+
+/// In which line a key stands for the second time.
+fn line_of_second(text: &str, key: &str) -> usize {
+    let mut found = 0;
+    for (index, line) in text.lines().enumerate() {
+        found += line
+            .match_indices(key)
+            .filter(|(at, _)| {
+                let before = line[..*at].chars().next_back();
+                let after = line[at + key.len()..].trim_start_matches(['"', '\'']).trim_start();
+                after.starts_with(':') && before.is_none_or(|before| " \"'{,-".contains(before))
+            })
+            .count();
+        if found > 1 {
+            return index + 1;
+        }
+    }
+    1
 }
 
 /// A value as YAML.

@@ -54,6 +54,8 @@ const TOUCHED: &[(&str, &[&str])] = &[
     ("Namespace", &["/status/conditions"]),
     ("PersistentVolumeClaim", &["/status"]),
     ("PersistentVolume", &["/status"]),
+    // Its version is that of what it scales.
+    ("Scale", &[]),
 ];
 /// Who writes them.
 const CONTROLLERS: [&str; 3] = ["kube-controller-manager", "kube-apiserver", "kube-scheduler"];

@@ -32,15 +32,20 @@ impl Side {
     }
 
     /// A simulation for one case, with its namespace.
-    pub fn simulated(case: &Case, namespace: &str) -> Self {
+    pub async fn simulated(case: &Case, namespace: &str) -> Self {
         let now = "2026-03-01T12:00:00Z".parse().unwrap();
         let simulation = Simulation::new(now, 7);
         if case.controllers {
             controllers::run(&simulation);
         }
-        simulation.with(|world| world.create_namespace(namespace).unwrap());
+        let client = Client::new(simulation.service(), "default");
+        // As on the test cluster, by somebody who says no name.
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        let request = Request::post("/api/v1/namespaces").body(Bytes::from(object.to_string().into_bytes()));
+        let made = client.send(request.unwrap()).await.unwrap();
+        assert_eq!(made.status(), 201);
         Self {
-            client: Client::new(simulation.service(), "default"),
+            client,
             simulation: Some(simulation),
         }
     }

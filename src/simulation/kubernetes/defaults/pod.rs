@@ -180,6 +180,24 @@ fn volume_defaults(volume: &mut Map<String, Value>) {
 /// What admission adds to every pod: its account with the token, tolerations, a priority.
 pub fn admit_pod(pod: &mut Value, suffix: &str, priority: i64) {
     let mirror = pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_string();
+    tolerate(pod);
+    let spec = fields(pod, "spec");
+    default(spec, "priority", priority.into());
+    default(spec, "preemptionPolicy", "PreemptLowerPriority".into());
+    if mirror {
+        return;
+    }
+    default(spec, "serviceAccountName", "default".into());
+    let account = spec["serviceAccountName"].clone();
+    default(spec, "serviceAccount", account);
+    if spec.get("automountServiceAccountToken") == Some(&Value::Bool(false)) {
+        return;
+    }
+    mount_token(spec, suffix);
+}
+
+/// Every pod bears a node that is not ready or not reachable for a while, whatever becomes of its other tolerations.
+pub fn tolerate(pod: &mut Value) {
     let spec = fields(pod, "spec");
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
@@ -196,18 +214,6 @@ pub fn admit_pod(pod: &mut Value, suffix: &str, priority: i64) {
                 .push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
         }
     }
-    default(spec, "priority", priority.into());
-    default(spec, "preemptionPolicy", "PreemptLowerPriority".into());
-    if mirror {
-        return;
-    }
-    default(spec, "serviceAccountName", "default".into());
-    let account = spec["serviceAccountName"].clone();
-    default(spec, "serviceAccount", account);
-    if spec.get("automountServiceAccountToken") == Some(&Value::Bool(false)) {
-        return;
-    }
-    mount_token(spec, suffix);
 }
 
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";

@@ -40,8 +40,14 @@ pub(super) fn replica_set(object: &mut Value) {
 pub(super) fn replication_controller(object: &mut Value) {
     let spec = fields(object, "spec");
     default(spec, "replicas", 1.into());
-    template(spec);
-    let labels = spec["template"]["metadata"]["labels"].clone();
+    // Of all templates this one alone may be missing.
+    if spec.get("template").is_some_and(Value::is_object) {
+        template(spec);
+    }
+    let labels = spec
+        .get("template")
+        .map(|template| template["metadata"]["labels"].clone());
+    let labels = labels.unwrap_or_default();
     if labels.is_object() {
         default(spec, "selector", labels.clone());
         if let Some(metadata) = object["metadata"].as_object_mut() {

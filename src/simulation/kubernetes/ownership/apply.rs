@@ -69,48 +69,6 @@ pub fn apply(
     Ok(merged)
 }
 
-/// What is named twice in a list that is merged by names, in words.
-pub fn twice(value: &Value, view: View<'_>) -> Option<String> {
-    twice_at(value, view, &mut String::new())
-}
-
-fn twice_at(value: &Value, view: View<'_>, path: &mut String) -> Option<String> {
-    match value {
-        Value::Object(fields) if !view.atomic() => fields.iter().find_map(|(name, value)| {
-            let length = path.len();
-            path.push('.');
-            path.push_str(name);
-            let found = twice_at(value, view.child(name), path);
-            path.truncate(length);
-            found
-        }),
-        Value::Array(items) if view.list() != ListKind::Atomic => {
-            let kind = view.list();
-            let mut seen = std::collections::BTreeSet::new();
-            for item in items {
-                let Some(name) = element(&kind, item) else { continue };
-                if !seen.insert(name.clone()) {
-                    let key = match name.split_once(':') {
-                        Some(("v", value)) => format!("[={value}]"),
-                        Some((_, keys)) => {
-                            let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-                            let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                            format!("[{}]", keys.join(","))
-                        }
-                        None => name,
-                    };
-                    return Some(format!("{path}: duplicate entries for key {key}"));
-                }
-                if let Some(found) = twice_at(item, view.item(), path) {
-                    return Some(found);
-                }
-            }
-            None
-        }
-        _ => None,
-    }
-}
-
 fn merge(live: &Value, config: &Value, view: View<'_>) -> Value {
     match (live, config) {
         (Value::Object(live), Value::Object(config)) if !view.atomic() => {

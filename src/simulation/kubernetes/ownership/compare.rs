@@ -15,17 +15,6 @@ pub(super) struct Difference {
     pub(super) removed: Set,
 }
 
-/// Fields that every object has in Go, empty as they may be: they are never added and never removed.
-const ALWAYS: &[&str] = &[
-    "metadata",
-    "spec",
-    "status",
-    "template",
-    "strategy",
-    "updateStrategy",
-    "jobTemplate",
-];
-
 /// The fields of a value, as someone owns them who applies it.
 pub(super) fn fields_of(value: &Value, view: View<'_>) -> Set {
     let mut set = Set::default();
@@ -64,7 +53,7 @@ pub(super) fn compare(old: &Value, new: &Value, view: View<'_>) -> Difference {
                 (Some(Value::Object(old)), Some(Value::Object(new))) if name == "metadata" => {
                     fields(old, new, view.child(name), Some("managedFields"))
                 }
-                _ => both(old, new, view.child(name), name),
+                _ => both(old, new, view.child(name)),
             };
             child.graft(&mut difference, name);
         }
@@ -75,7 +64,7 @@ pub(super) fn compare(old: &Value, new: &Value, view: View<'_>) -> Difference {
 /// Compares one field of an object, before and after.
 pub(super) fn compare_field(name: &str, old: &Value, new: &Value, view: View<'_>) -> Difference {
     let mut difference = Difference::default();
-    both(Some(old), Some(new), view.child(name), name).graft(&mut difference, name);
+    both(Some(old), Some(new), view.child(name)).graft(&mut difference, name);
     difference
 }
 
@@ -92,7 +81,7 @@ fn fields(old: &Map<String, Value>, new: &Map<String, Value>, view: View<'_>, wi
         if old == new || without == Some(name) {
             continue;
         }
-        both(old, new, view.child(name), name).graft(&mut difference, name);
+        both(old, new, view.child(name)).graft(&mut difference, name);
     }
     difference
 }
@@ -122,37 +111,48 @@ impl Difference {
 }
 
 /// All places of a value, containers included.
-fn everything(value: &Value, view: View<'_>, name: &str) -> Set {
-    let mut set = Set::default();
-    let mut whole = true;
+fn everything(value: &Value, view: View<'_>) -> Set {
+    let mut set = Set::leaf();
     match value {
         Value::Object(fields) if !view.atomic() => {
-            whole = fields.is_empty();
             for (name, value) in fields {
                 set.children
-                    .insert(format!("f:{name}"), everything(value, view.child(name), name));
+                    .insert(format!("f:{name}"), everything(value, view.child(name)));
             }
         }
         Value::Array(items) if view.list() != ListKind::Atomic => {
-            whole = items.is_empty();
             let kind = view.list();
             for item in items {
                 if let Some(name) = element(&kind, item) {
-                    set.children.insert(name, everything(item, view.item(), ""));
+                    set.children.insert(name, everything(item, view.item()));
                 }
             }
         }
         _ => {}
     }
-    // A custom resource has no fields that are always there, and a list is owned however it came to be.
-    let built_in = !matches!(view, View::Schema(_) | View::Unknown);
-    let always = (ALWAYS.contains(&name) && built_in) || (view.required() && !value.is_array());
-    let merged = value.is_array() && view.list() != ListKind::Atomic;
-    set.member = if value.is_object() || value.is_array() {
-        !(always || merged && view.required()) || view.atomic()
-    } else {
-        whole
-    };
+    set
+}
+
+/// All places of a value that is there on one side only. What Go always writes was there on the other side as well, empty: only
+/// what is in it has come or gone.
+fn alone(value: &Value, view: View<'_>) -> Set {
+    if !view.written() || view.atomic() {
+        return everything(value, view);
+    }
+    let mut set = Set::default();
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                set.children.insert(format!("f:{name}"), alone(value, view.child(name)));
+            }
+        }
+        Value::Array(_) if view.list() != ListKind::Atomic => set.children = everything(value, view).children,
+        Value::Array(_) => set.member = true,
+        Value::String(text) => set.member = !text.is_empty(),
+        Value::Number(number) => set.member = number.as_f64() != Some(0.0),
+        Value::Bool(value) => set.member = *value,
+        Value::Null => {}
+    }
     set
 }
 
@@ -164,12 +164,12 @@ fn by_name<'a>(items: &'a [Value], kind: &ListKind) -> BTreeMap<String, &'a Valu
         .collect()
 }
 
-fn both(old: Option<&Value>, new: Option<&Value>, view: View<'_>, name: &str) -> Difference {
+fn both(old: Option<&Value>, new: Option<&Value>, view: View<'_>) -> Difference {
     let mut difference = Difference::default();
     match (old, new) {
         (None | Some(Value::Null), None | Some(Value::Null)) => {}
-        (None | Some(Value::Null), Some(new)) => difference.added = everything(new, view, name),
-        (Some(old), None | Some(Value::Null)) => difference.removed = everything(old, view, name),
+        (None | Some(Value::Null), Some(new)) => difference.added = alone(new, view),
+        (Some(old), None | Some(Value::Null)) => difference.removed = alone(old, view),
         (Some(old), Some(new)) if old == new => {}
         (Some(Value::Object(old)), Some(Value::Object(new))) if !view.atomic() => {
             return fields(old, new, view, None);
@@ -178,7 +178,7 @@ fn both(old: Option<&Value>, new: Option<&Value>, view: View<'_>, name: &str) ->
             let kind = view.list();
             let (old, new) = (by_name(old, &kind), by_name(new, &kind));
             for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-                let child = both(old.get(name).copied(), new.get(name).copied(), view.item(), "");
+                let child = both(old.get(name).copied(), new.get(name).copied(), view.item());
                 child.graft_at(&mut difference, || name.clone());
             }
         }

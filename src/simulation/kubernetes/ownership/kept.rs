@@ -46,7 +46,9 @@ impl Kept {
     pub fn value(&self) -> Value {
         let entry = |(time, share): &(Box<str>, Arc<Share>)| {
             let mut entry: Value = serde_json::from_str(&share.text).expect("what is kept is JSON");
-            entry["time"] = (**time).into();
+            if !time.is_empty() {
+                entry["time"] = (**time).into();
+            }
             entry
         };
         self.0.iter().map(entry).collect()
@@ -57,8 +59,9 @@ impl Kept {
         for (index, (time, share)) in self.0.iter().enumerate() {
             json.push(if index == 0 { b'[' } else { b',' });
             json.extend_from_slice(&share.text.as_bytes()[..share.text.len() - 1]);
-            json.extend_from_slice(b",\"time\":");
-            json.extend_from_slice(Value::from(&**time).to_string().as_bytes());
+            if !time.is_empty() {
+                json.extend_from_slice(format!(",\"time\":{}", Value::from(&**time)).as_bytes());
+            }
             json.push(b'}');
         }
         json.push(b']');
@@ -93,16 +96,17 @@ impl Kept {
             set: Set::read(&serde_json::from_str(share.fields()).expect("what is kept is JSON")),
             share: Some(Arc::clone(share)),
         };
-        Managed {
+        let mut managed = Managed {
             entries: self.0.iter().map(entry).collect(),
-        }
+        };
+        managed.forget_earlier();
+        managed
     }
 }
 
 impl Managed {
     /// As it is kept.
-    pub(super) fn keep(mut self, shelf: &mut Shelf) -> Kept {
-        self.put_in_order();
+    pub(super) fn keep(self, shelf: &mut Shelf) -> Kept {
         let mut keep = |entry: Entry| {
             let share = entry.share.unwrap_or_else(|| {
                 let fields = entry.set.write().to_string();

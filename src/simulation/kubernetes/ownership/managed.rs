@@ -54,7 +54,9 @@ pub struct Managed {
 impl Managed {
     /// Reads them from an object.
     pub fn read(object: &Value) -> Self {
-        Self::of(&object["metadata"]["managedFields"])
+        let mut found = Self::of(&object["metadata"]["managedFields"]);
+        found.forget_earlier();
+        found
     }
 
     /// Reads them from the list that an object carries.
@@ -78,6 +80,22 @@ impl Managed {
         }
     }
 
+    /// Of two entries of the same one only the later holds.
+    pub(super) fn forget_earlier(&mut self) {
+        let mut seen: Vec<Identity> = Vec::new();
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.reverse();
+        entries.retain(|entry| {
+            let first = !seen.contains(&entry.identity);
+            if first {
+                seen.push(entry.identity.clone());
+            }
+            first
+        });
+        entries.reverse();
+        self.entries = entries;
+    }
+
     /// Writes them into an object.
     pub fn write(mut self, object: &mut Value) {
         self.put_in_order();
@@ -89,7 +107,9 @@ impl Managed {
         }
         let written = |owned: &Entry| {
             let mut written = entry(&owned.identity, owned.set.write());
-            written["time"] = owned.time.as_str().into();
+            if !owned.time.is_empty() {
+                written["time"] = owned.time.as_str().into();
+            }
             written
         };
         object["metadata"]["managedFields"] = self.entries.iter().map(written).collect();

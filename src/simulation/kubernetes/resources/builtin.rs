@@ -121,6 +121,8 @@ pub const SELF_SUBJECT_ACCESS_REVIEWS: ResourceId = ResourceId(36);
 pub const SELF_SUBJECT_RULES_REVIEWS: ResourceId = ResourceId(37);
 /// SelfSubjectReview.
 pub const SELF_SUBJECT_REVIEWS: ResourceId = ResourceId(38);
+/// Binding.
+pub const BINDINGS: ResourceId = ResourceId(39);
 
 /// Group, version, kind, plural, singular, short names, categories, namespaced, verbs, subresources.
 type Row = (
@@ -178,6 +180,7 @@ const ROWS: &[Row] = &[
     ("authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", "selfsubjectaccessreview", &[], &[], false, ASKED, NONE),
     ("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", "selfsubjectrulesreview", &[], &[], false, ASKED, NONE),
     ("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview", &[], &[], false, ASKED, NONE),
+    ("", "v1", "Binding", "bindings", "binding", &[], &[], true, ASKED, NONE),
 ];
 
 /// Every built-in resource, in the order of the places.

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{Field, Shape, Type, find};
-use crate::simulation::kubernetes::quantity;
+use crate::simulation::kubernetes::{quantity, quoting::quoted};
 
 /// An object without what its type does not know.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,7 +31,9 @@ pub fn decode_custom(value: Value, schema: Option<&Value>) -> Result<Decoded, St
     if let Some(metadata) = fields.remove("metadata") {
         let kind = find("ObjectMeta").expect("there is metadata");
         let mut path = vec!["metadata".to_owned()];
-        fields.insert("metadata".to_owned(), object(metadata, kind, &mut path, &mut strict)?);
+        // It is decoded alone, and so named in errors.
+        let decoded = object(metadata, kind, &mut path, &mut strict).map_err(|why| why.replacen(".metadata.", ".", 1));
+        fields.insert("metadata".to_owned(), decoded?);
     }
     let mut value = Value::Object(fields);
     if let Some(schema) = schema {
@@ -70,7 +72,7 @@ fn prune(value: &mut Value, schema: &Value, root: bool, path: &mut Vec<String>, 
                         true
                     }
                     None => {
-                        strict.push(format!("unknown field \"{}\"", joined(path)));
+                        strict.push(format!("unknown field {}", quoted(&joined(path))));
                         false
                     }
                 };
@@ -99,13 +101,11 @@ fn object(value: Value, kind: &Type, path: &mut Vec<String>, strict: &mut Vec<St
     for (name, value) in fields {
         path.push(name.clone());
         match kind.fields.get(&name) {
-            None => strict.push(format!("unknown field \"{}\"", joined(path))),
+            None => strict.push(format!("unknown field {}", quoted(&joined(path)))),
             Some(field) => {
                 let value = inner(value, &field.shape, kind, path, strict)?;
                 // That nobody shall own anything is said by an empty list.
-                if !(vanishes(&value, field) || is_zero(&kind.name, &name, &value))
-                    || (name == "managedFields" && value.is_array())
-                {
+                if !vanishes(&value, field) || (name == "managedFields" && value.is_array()) {
                     decoded.insert(name, value);
                 }
             }
@@ -115,45 +115,24 @@ fn object(value: Value, kind: &Type, path: &mut Vec<String>, strict: &mut Vec<St
     Ok(Value::Object(decoded))
 }
 
-/// What Go leaves out when it writes: nothing, and empty lists and maps.
+/// What Go leaves out when it writes: nothing, empty lists and maps, and what is false, zero or empty where that is the same as
+/// nothing.
 fn vanishes(value: &Value, field: &Field) -> bool {
+    if field.written {
+        return value.is_null();
+    }
     match value {
         Value::Null => true,
-        Value::Array(items) => items.is_empty() && !field.required,
+        Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty() && matches!(field.shape, Shape::Map(_)),
-        _ => false,
+        Value::Bool(_) | Value::String(_) | Value::Number(_) => {
+            let plain = matches!(
+                field.shape,
+                Shape::String | Shape::Int32 | Shape::Int64 | Shape::Number | Shape::Boolean | Shape::Bytes
+            );
+            plain && !field.pointer && (*value == Value::Bool(false) || value == "" || *value == 0)
+        }
     }
-}
-
-/// Fields that Go leaves out when they are false or empty, though somebody has said so. (Most others can be false or
-/// empty in contrast to not being said.)
-const PLAIN: [(&str, &str); 22] = [
-    ("Container", "stdin"),
-    ("Container", "stdinOnce"),
-    ("Container", "tty"),
-    ("Container", "workingDir"),
-    ("ContainerPort", "name"),
-    ("DeploymentSpec", "paused"),
-    ("DeploymentSpec", "minReadySeconds"),
-    ("DaemonSetSpec", "minReadySeconds"),
-    ("ReplicaSetSpec", "minReadySeconds"),
-    ("StatefulSetSpec", "minReadySeconds"),
-    ("NodeSpec", "unschedulable"),
-    ("NodeSpec", "providerID"),
-    ("PodSpec", "hostIPC"),
-    ("PodSpec", "hostNetwork"),
-    ("PodSpec", "hostPID"),
-    ("PodSpec", "hostname"),
-    ("PodSpec", "nodeName"),
-    ("PodSpec", "priorityClassName"),
-    ("PodSpec", "subdomain"),
-    ("PodStatus", "message"),
-    ("PodStatus", "reason"),
-    ("VolumeMount", "readOnly"),
-];
-
-fn is_zero(kind: &str, field: &str, value: &Value) -> bool {
-    (*value == Value::Bool(false) || value == "" || *value == 0) && PLAIN.contains(&(kind, field))
 }
 
 /// Where something is no base64.

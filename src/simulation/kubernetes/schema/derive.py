@@ -9,6 +9,7 @@ v0.VERSION, whose tags have the numbers of protobuf.
 One line a type: its name, a colon, its fields. A field is NAME=TYPE with these marks behind it:
   @3           its number in protobuf; @2.4 when it is the fourth of the second, which JSON does not show
   *            a pointer in Go: nothing and zero are two things
+  ^            written by Go, nothing as it may be: a struct that is no pointer, or what has no omitempty
   !            required
   %            a map or an object that is owned as a whole (x-kubernetes-map-type: atomic)
   /set         a list that is a set            /map:a,b   a list keyed by these fields
@@ -53,7 +54,7 @@ PACKAGES = {
     "io.k8s.apimachinery.": "apimachinery@v0.{}/",
     "io.k8s.apiextensions-apiserver.": "apiextensions-apiserver@v0.{}/",
 }
-FIELD = re.compile(r"^\t(?:\w+\s+)?(\S+)\s+`json:\"([^\",]*)(,inline)?")
+FIELD = re.compile(r"^\t(?:\w+\s+)?(\S+)\s+`json:\"([^\",]*)((?:,\w+)*)")
 NUMBER = re.compile(r"protobuf:\"\w+,(\d+),")
 JSON = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 PRIMITIVES = {"string": "s", "integer": "i", "number": "n", "boolean": "b", "object": "o"}
@@ -67,7 +68,7 @@ def short(name):
 
 
 def go_types(package):
-    """The fields of the Go types of a package: {type: [(JSON name, Go type, whether it is inlined, number)]}."""
+    """The fields of the Go types of a package: {type: [(JSON name, Go type, options of the tag, number)]}."""
     prefix = next(prefix for prefix in PACKAGES if package.startswith(prefix))
     folder = f"{sys.argv[1]}/{PACKAGES[prefix].format(sys.argv[2])}{package[len(prefix):].replace('.', '/')}"
     types, current = {}, None
@@ -81,20 +82,28 @@ def go_types(package):
                 current = None
             elif current is not None and (found := FIELD.match(line)):
                 number = NUMBER.search(line)
-                current.append((found[2], found[1], bool(found[3]), number and number[1]))
+                current.append((found[2], found[1], found[3], number and number[1]))
     return types
 
 
 def tags(types, name):
-    """What a field is in Go and protobuf, by its name in JSON: {name: (Go type, number)}; of what is inlined too."""
+    """What a field is in Go and protobuf, by its name in JSON: {name: (Go type, options, number)}; of what is inlined too."""
     found = {}
-    for field, go, inlined, number in types.get(name, []):
-        if not inlined:
-            found[field] = (go, number)
+    for field, go, options, number in types.get(name, []):
+        if "inline" not in options:
+            found[field] = (go, options, number)
         elif number:
-            for inner, (go, deeper) in tags(types, go.lstrip("*")).items():
-                found[inner] = (go, f"{number}.{deeper}")
+            for inner, (go, options, deeper) in tags(types, go.lstrip("*")).items():
+                found[inner] = (go, options, f"{number}.{deeper}")
     return found
+
+
+def written(go, options, kind):
+    """Whether Go writes a field, nothing as it may be."""
+    if not go or "omitzero" in options:
+        return False
+    struct = go == "runtime.RawExtension" or kind in "qxtu" or kind not in "silnbyo" and kind[0] not in "[{"
+    return "omitempty" not in options or struct and not go.startswith("*")
 
 
 def main():
@@ -144,11 +153,14 @@ def main():
         fields = []
         for field, schema in sorted(definition.get("properties", {}).items()):
             text = f"{field}={kind(schema)}"
-            go, number = tagged.get(field, ("", None))
+            go, options, number = tagged.get(field, ("", "", None))
             if number and not package.startswith("io.k8s.apiextensions-apiserver."):
                 text += f"@{number}"
-            if go.startswith("*") and kind(schema) in "silnb":
+            always = written(go, options, kind(schema))
+            if go.startswith("*") and (always or kind(schema) in "silnb"):
                 text += "*"
+            if always:
+                text += "^"
             if field in definition.get("required", []):
                 text += "!"
             atomic = schema.get("x-kubernetes-map-type") == "atomic"

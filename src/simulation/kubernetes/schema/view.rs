@@ -67,9 +67,26 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether something of this name may be in it at all.
+    pub fn knows(self, name: &str) -> bool {
+        match self {
+            Self::Field(field) => Self::Shape(&field.shape).knows(name),
+            Self::Shape(Shape::Map(_)) | Self::Unknown | Self::Custom(None) => true,
+            Self::Schema(schema) => {
+                self.declares(name)
+                    || schema["additionalProperties"].is_object()
+                    || schema["additionalProperties"] == true
+                    || schema["x-kubernetes-preserve-unknown-fields"] == true
+                    || schema["x-kubernetes-embedded-resource"] == true
+            }
+            Self::Custom(Some(schema)) => self.declares(name) || Self::Schema(schema).knows(name),
+            _ => self.declares(name),
+        }
+    }
+
     /// Whether Go always writes this field, empty as it may be.
-    pub fn required(self) -> bool {
-        matches!(self, Self::Field(field) if field.required)
+    pub fn written(self) -> bool {
+        matches!(self, Self::Field(field) if field.written)
     }
 
     /// Whether an object or map here is owned as a whole.

@@ -151,7 +151,7 @@ impl Exchange {
     /// Tells its caller.
     fn tell(&self, reply: Reply) -> io::Result<Response<Body>> {
         let simulation = &self.service.simulation;
-        let reply = match accept::accepted(&self.call.headers) {
+        let reply = match accept::accepted(&self.call.headers, false) {
             Ok((_, Syntax::Yaml)) => reply.in_yaml(),
             _ => reply,
         };

@@ -1,14 +1,14 @@
 //! Eviction: a deletion in which a PodDisruptionBudget has a say.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::{Value, json};
 
 use crate::simulation::kubernetes::{
-    incoming::Served,
+    incoming::{self, Served},
     refusal::{About, Refusal},
     reply::Reply,
-    request::WriteOptions,
+    request::{Call, WriteOptions},
     resources::{Conversion, POD_DISRUPTION_BUDGETS, PODS, Resource, ResourceId},
     selectors::Labels,
     verbs::{Ask, delete},
@@ -47,7 +47,7 @@ pub fn evict(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         group: "policy",
         conversion: Conversion::None,
     };
-    let (eviction, warnings) = served.read(ask.call, options.validation)?;
+    let (eviction, warnings) = served.read(&renewed(ask.call), options.validation)?;
     let given = eviction["metadata"]["namespace"].as_str().unwrap_or_default();
     if !given.is_empty() && given != ask.namespace() {
         return Err(Refusal::bad_request(
@@ -76,6 +76,20 @@ pub fn evict(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     );
     reply.warnings = warnings;
     Ok(reply)
+}
+
+/// An eviction in the version of old, which alone of all old versions is accepted still.
+fn renewed(call: &Call) -> Cow<'_, Call> {
+    match incoming::document(call) {
+        Ok((mut eviction, _)) if eviction["apiVersion"] == "policy/v1beta1" && eviction["kind"] == "Eviction" => {
+            eviction["apiVersion"] = "policy/v1".into();
+            let mut call = call.clone();
+            call.body = eviction.to_string().into();
+            call.headers.remove(http::header::CONTENT_TYPE);
+            Cow::Owned(call)
+        }
+        _ => Cow::Borrowed(call),
+    }
 }
 
 /// Lets the budget of a pod decide, and writes into it what it has allowed.

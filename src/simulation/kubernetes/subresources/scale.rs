@@ -5,19 +5,20 @@ use serde_json::{Value, json};
 use crate::simulation::kubernetes::{
     accept::{self, Form},
     incoming::Served,
+    ownership::{self, Identity, scaled},
     printing::{human_duration, json_path},
     refusal::{About, Cause, Refusal},
     reply::Reply,
     request::WriteOptions,
-    resources::{Conversion, REPLICATION_CONTROLLERS, Resource, ResourceId},
+    resources::{Conversion, REPLICATION_CONTROLLERS, Resource, ResourceId, api_version},
     schema,
     selectors::{Labels, Operator},
     strategy::{self, Part},
     validation,
     verbs::{
-        Ask,
+        Ask, apply,
         patch::patched,
-        update::{MODIFIED, storage_error},
+        update::{MODIFIED, stored_error},
     },
     world::{Key, World, Write},
 };
@@ -95,7 +96,7 @@ pub fn get(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         .ok_or_else(|| Refusal::not_found(ask.details(), ask.name()))?;
     let scale = scale_of(ask, &found.value());
     Ok(match ask.form {
-        Form::Table => Reply::json(200, &table(world, ask, &scale)),
+        Form::Table(_) => Reply::json(200, &table(world, ask, &scale)),
         _ => Reply::json(200, &scale),
     })
 }
@@ -147,7 +148,7 @@ fn scale_resource() -> Resource {
     }
 }
 
-/// Puts or patches the Scale.
+/// Puts, patches or applies the Scale.
 pub fn write(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let patches = ask.about.verb == "patch";
     let kind = accept::content_type(&ask.call.headers).to_owned();
@@ -162,45 +163,62 @@ pub fn write(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         return Err(Refusal::not_found(ask.details(), ask.name()));
     };
     let old = live.value();
-    let current = scale_of(ask, &old);
-    let types = schema::of_kind("autoscaling/v1", "Scale");
-    let wanted = if patches {
-        let kind = if applies {
-            "application/merge-patch+json"
-        } else {
-            &*kind
-        };
-        let known = [
-            "application/json-patch+json",
-            "application/merge-patch+json",
-            "application/strategic-merge-patch+json",
-        ];
-        if !known.contains(&kind) {
-            return Err(accept::unsupported(&known.join(", ")));
+    let versions: Vec<String> = versions(ask);
+    let places: Vec<scaled::Place<'_>> = versions.iter().map(|version| place(ask, version)).collect();
+    let mut current = scale_of(ask, &old);
+    let owners = scaled::of_scale(&old["metadata"]["managedFields"], &places);
+    if !owners.is_null() {
+        current["metadata"]["managedFields"] = owners;
+    }
+    let resource = scale_resource();
+    let served = Served {
+        resource: &resource,
+        version: "v1",
+        group: "autoscaling",
+        conversion: Conversion::None,
+    };
+    let now = world.stamp();
+    let (wanted, warnings) = if applies {
+        let (config, warnings) = apply::read(&served, ask.call, &options)?;
+        let merged = apply::merged(&served, &config, &current, Part::Scale, &options, &now, |_| {})?;
+        if ask.served.resource.custom.is_some() {
+            // The real one takes the Scale for a custom resource, which is not served in that version.
+            let version = served.api_version();
+            let why = format!("request to convert CR to an invalid group/version: {version}");
+            let words = apply::unconverted(&config, &version, "Scale", &why);
+            return Err(Refusal::new(500, "", words));
         }
-        let patched = patched(kind, &current, &ask.call.body, types)?;
-        let types = types.expect("there is a Scale");
-        schema::decode(patched, types)
-            .map_err(|why| {
-                let cause = Cause::invalid("patch", &current.to_string().into(), &why);
-                Refusal::invalid(About::new("", ""), "", &[cause])
-            })?
-            .value
+        (merged, warnings)
     } else {
-        let resource = scale_resource();
-        let served = Served {
-            resource: &resource,
-            version: "v1",
-            group: "autoscaling",
-            conversion: Conversion::None,
+        let (mut wanted, warnings) = if patches {
+            (patched_scale(&kind, &current, ask)?, Vec::new())
+        } else {
+            served.read(ask.call, options.validation)?
         };
-        served.read(ask.call, options.validation)?.0
+        let identity = Identity {
+            manager: options.manager.clone(),
+            applies: false,
+            api_version: served.api_version(),
+            subresource: Part::Scale.subresource().map(str::to_owned),
+        };
+        // Nobody keeps account of what had no owner.
+        if current["metadata"]["managedFields"].is_array() {
+            ownership::update(&current, &mut wanted, served.view(), &identity, &now);
+        }
+        (wanted, warnings)
     };
     judge(ask, &live, &wanted)?;
     let replicas = wanted["spec"]["replicas"].as_i64().unwrap_or_default();
     let mut new = old.clone();
     let (path, ..) = paths(ask);
     set(&mut new, &path, replicas.into());
+    let owners = scaled::of_scaled(
+        &old["metadata"]["managedFields"],
+        &wanted["metadata"]["managedFields"],
+        &places,
+        &place(ask, &ask.served.api_version()),
+    );
+    strategy::set_or_remove(&mut new["metadata"], "managedFields", &owners);
     strategy::prepare_update(world, key.resource, &old, &mut new, Part::Scale);
     if ask.served.resource.custom.is_some() {
         let given = new["metadata"].clone();
@@ -211,12 +229,58 @@ pub fn write(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     }
     let write = Write {
         part: Part::Scale,
-        manager: Some(&options.manager),
+        manager: None,
         served: None,
         dry_run: options.dry_run,
     };
     let (stored, _) = world.replace(&key, old, new, write)?;
-    Ok(Reply::json(200, &scale_of(ask, &stored)))
+    let mut reply = Reply::json(200, &scale_of(ask, &stored));
+    reply.warnings = warnings;
+    Ok(reply)
+}
+
+/// The Scale after a patch that applies nothing.
+fn patched_scale(kind: &str, current: &Value, ask: &Ask<'_>) -> Result<Value, Refusal> {
+    let known = [
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+    ];
+    if !known.contains(&kind) {
+        return Err(accept::unsupported(&known.join(", ")));
+    }
+    let types = schema::of_kind("autoscaling/v1", "Scale");
+    let patched = patched(kind, current, &ask.call.body, types)?;
+    let types = types.expect("there is a Scale");
+    let decoded = schema::decode(patched, types).map_err(|why| {
+        let cause = Cause::invalid("patch", &current.to_string().into(), &why);
+        Refusal::invalid(About::new("", ""), "", &[cause])
+    })?;
+    Ok(decoded.value)
+}
+
+/// In which versions somebody may own the replicas.
+fn versions(ask: &Ask<'_>) -> Vec<String> {
+    let served = ask.served.resource.served.iter();
+    served
+        .map(|served| api_version(&served.group, &served.version))
+        .collect()
+}
+
+/// Where the replicas are in a version.
+fn place<'a>(ask: &Ask<'_>, version: &'a str) -> scaled::Place<'a> {
+    let steps = |path: &str| path.trim_start_matches('.').split('.').map(str::to_owned).collect();
+    let path = match &ask.served.resource.custom {
+        None => Some(steps(".spec.replicas")),
+        Some(custom) => {
+            let version = version.rsplit('/').next().unwrap_or_default();
+            custom.scale.get(version).map(|(path, ..)| steps(path))
+        }
+    };
+    scaled::Place {
+        api_version: version,
+        path,
+    }
 }
 
 fn judge(ask: &Ask<'_>, live: &crate::simulation::kubernetes::world::Object, scale: &Value) -> Result<(), Refusal> {
@@ -243,7 +307,7 @@ fn judge(ask: &Ask<'_>, live: &crate::simulation::kubernetes::world::Object, sca
         return Err(Refusal::conflict(
             ask.details(),
             ask.name(),
-            &storage_error(ask, uid, live),
+            &stored_error(ask, uid, live),
         ));
     }
     let version = metadata["resourceVersion"].as_str().unwrap_or_default();

@@ -97,7 +97,15 @@ pub(super) fn replicated(resource: ResourceId, object: &Value, causes: &mut Vec<
     let spec = &object["spec"];
     not_negative("spec.replicas", &spec["replicas"], causes);
     let selector = if resource == REPLICATION_CONTROLLERS {
-        Labels::from_map(&spec["selector"])
+        let selector = Labels::from_map(&spec["selector"]);
+        if spec["selector"].as_object().is_none_or(|selector| selector.is_empty()) {
+            causes.push(Cause::required("spec.selector", ""));
+        }
+        if spec["template"].is_null() {
+            causes.push(Cause::required("spec.template", ""));
+            return;
+        }
+        selector
     } else {
         let of = match resource {
             STATEFUL_SETS => "statefulset",
@@ -251,6 +259,13 @@ pub(super) fn job(spec: &Value, at: &str, new: bool, causes: &mut Vec<Cause>) {
     if new && spec["manualSelector"] != true && spec["selector"].is_object() {
         let why = "`selector` not auto-generated";
         causes.push(Cause::invalid(format!("{at}.selector"), &spec["selector"], why));
+    }
+    let labels = &spec["template"]["metadata"]["labels"];
+    if spec["selector"].is_object() && !Labels::from_object(&spec["selector"]).matches_value(labels) {
+        let empty = serde_json::json!({});
+        let shown = if labels.is_null() { &empty } else { labels };
+        let why = "`selector` does not match template `labels`";
+        causes.push(Cause::invalid(format!("{at}.template.metadata.labels"), shown, why));
     }
     pod::spec(&spec["template"]["spec"], &format!("{at}.template.spec"), causes);
     let policy = &spec["template"]["spec"]["restartPolicy"];

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Ask;
 use crate::simulation::kubernetes::{
     admission, defaults, outgoing,
-    refusal::Refusal,
+    refusal::{Cause, Refusal},
     reply::Reply,
     request::WriteOptions,
     resources::{DAEMON_SETS, NAMESPACES},
@@ -91,8 +91,9 @@ fn placed(
     }
     strategy::prepare_create(world, id, &mut object);
     admission::admit(world, ask, &mut object)?;
-    let causes = validation::of_new(world, &ask.served, &object);
+    let mut causes = validation::of_new(world, &ask.served, &object);
     if !causes.is_empty() {
+        as_sent(&mut causes, &ask.call.body);
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         return Err(Refusal::invalid(ask.kind(), &name, &causes));
     }
@@ -117,6 +118,22 @@ fn placed(
         },
         _ => refusal,
     })
+}
+
+/// What was sent empty is shown empty, and what was not sent as nothing.
+fn as_sent(causes: &mut [Cause], body: &[u8]) {
+    let Ok(sent) = serde_json::from_slice::<Value>(body) else {
+        return;
+    };
+    for cause in causes {
+        let pointer = cause.field.replace(['.', '['], "/").replace(']', "");
+        let Some(rest) = cause.message.strip_prefix("Invalid value: null") else {
+            continue;
+        };
+        if sent.pointer(&format!("/{pointer}")) == Some(&json!({})) {
+            cause.message = format!("Invalid value: {{}}{rest}");
+        }
+    }
 }
 
 /// The namespace of the object is that of the path.

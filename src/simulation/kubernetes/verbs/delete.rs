@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Ask, list::Selection};
+use super::{Ask, list};
 use crate::simulation::kubernetes::{
-    incoming, outgoing,
+    incoming, kinds, outgoing,
     refusal::{About, Cause, Refusal},
     reply::Reply,
     request::dry_run,
@@ -22,7 +22,7 @@ const ORPHANS: &str = "child pods are preserved by default when jobs are deleted
 
 /// Deletes the object that is named.
 pub fn delete(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
-    let options = read(ask)?;
+    let (options, dependents) = read(ask)?;
     let id = ask.served.resource.id;
     let key = Key::new(id, ask.namespace(), ask.name());
     if world.get(&key).is_none() {
@@ -47,7 +47,9 @@ pub fn delete(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         warnings.push(ORPHANS.to_owned());
     }
     if !deleted.gone || returned(id) {
-        let mut reply = outgoing::reply(world, &ask.served, ask.form, ask.include(), 200, deleted.object);
+        // Whoever says the old way that all shall go is told that it is not done yet.
+        let code = if dependents && !deleted.gone { 202 } else { 200 };
+        let mut reply = outgoing::reply(world, &ask.served, ask.form, ask.include(), code, deleted.object);
         reply.warnings = warnings;
         return Ok(reply);
     }
@@ -78,15 +80,9 @@ fn returned(resource: ResourceId) -> bool {
 
 /// Deletes all objects that are selected, one after the other.
 pub fn delete_collection(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
-    let options = read(ask)?;
-    let selection = Selection::read(ask)?;
-    let id = ask.served.resource.id;
-    let mut meant = selection.find(world, id, ask.about.namespace.as_deref());
+    let (options, _) = read(ask)?;
     // Of a part only that part is deleted.
-    let limit = ask.call.query.number("limit")?.filter(|limit| *limit > 0);
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-    let left = limit.map_or(0, |limit| meant.len().saturating_sub(limit));
-    meant.truncate(meant.len() - left);
+    let (meant, metadata) = list::find(world, ask)?;
     let items: Vec<Value> = meant
         .iter()
         .map(|object| {
@@ -104,11 +100,6 @@ pub fn delete_collection(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refu
             Err(refusal) => return Err(refusal),
         }
     }
-    let metadata = outgoing::ListMetadata {
-        revision: world.revision().to_string(),
-        next: None,
-        remaining: (left > 0).then_some(left),
-    };
     let list = json!({
         "kind": ask.served.resource.list_kind,
         "apiVersion": ask.served.api_version(),
@@ -118,8 +109,9 @@ pub fn delete_collection(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refu
     Ok(Reply::json(200, &list))
 }
 
-/// Reads the options from the body, or, when there is none, from the query.
-fn read(ask: &Ask<'_>) -> Result<DeleteOptions, Refusal> {
+/// Reads the options from the body, or, when there is none, from the query; and whether they say the old way that what depends on
+/// the object shall not be orphaned.
+fn read(ask: &Ask<'_>) -> Result<(DeleteOptions, bool), Refusal> {
     let value = if ask.call.body.is_empty() {
         let query = &ask.call.query;
         let mut value = json!({});
@@ -141,19 +133,31 @@ fn read(ask: &Ask<'_>) -> Result<DeleteOptions, Refusal> {
         }
         value
     } else {
-        incoming::document(ask.call)?.0
+        let value = incoming::document(ask.call)?.0;
+        incoming::judge_object(&value).map_err(Refusal::bad_request)?;
+        judge_kind(&value)?;
+        value
     };
-    options(value)
+    let dependents = value["orphanDependents"] == false;
+    Ok((options(value)?, dependents))
+}
+
+/// Refuses a body that says it is something else.
+fn judge_kind(value: &Value) -> Result<(), Refusal> {
+    let kind = value["kind"].as_str().unwrap_or("DeleteOptions");
+    if kind == "DeleteOptions" {
+        return Ok(());
+    }
+    let api_version = value["apiVersion"].as_str().unwrap_or("v1");
+    Err(Refusal::bad_request(if kinds::is_common(api_version, kind) {
+        format!("converting (v1.{kind}) to (v1.DeleteOptions): unknown conversion")
+    } else {
+        kinds::unknown(api_version, kind)
+    }))
 }
 
 /// Reads a `DeleteOptions`.
 pub fn options(value: Value) -> Result<DeleteOptions, Refusal> {
-    let kind = value["kind"].as_str().unwrap_or("DeleteOptions");
-    if kind != "DeleteOptions" {
-        return Err(Refusal::bad_request(format!(
-            "decoded object cannot be converted to DeleteOptions: {kind}"
-        )));
-    }
     let types = schema::find("DeleteOptions").expect("there are delete options");
     let value = schema::decode(value, types).map_err(Refusal::bad_request)?.value;
     let mut causes = Vec::new();

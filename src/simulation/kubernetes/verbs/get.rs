@@ -23,6 +23,7 @@ pub fn get(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         _ => world.find_at(id, ask.namespace(), ask.name(), current).cloned(),
     };
     let found = found.ok_or_else(|| Refusal::not_found(ask.details(), ask.name()))?;
+    super::list::judge_form(ask, false)?;
     Ok(outgoing::reply(
         world,
         &ask.served,

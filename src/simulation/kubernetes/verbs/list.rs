@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Ask;
+use super::{Ask, token};
 use crate::simulation::kubernetes::{
     accept::Form,
     measured,
@@ -143,30 +143,34 @@ pub fn judge_one_version(current: u64, version: Option<&str>) -> Result<Option<u
     })
 }
 
-/// Refuses a list as the metadata of one object.
-fn judge_form(ask: &Ask<'_>) -> Result<(), Refusal> {
+/// Refuses a list as the metadata of one object, and an object as those of a list.
+pub fn judge_form(ask: &Ask<'_>, list: bool) -> Result<(), Refusal> {
     let accept = ask.call.headers.get_all(http::header::ACCEPT).iter();
     let many = accept
         .filter_map(|value| value.to_str().ok())
         .any(|accept| accept.contains("PartialObjectMetadataList"));
-    if ask.form != Form::Metadata || many {
+    if !matches!(ask.form, Form::Metadata(_)) || many == list {
         return Ok(());
     }
     let resource = ask.served.resource;
-    let kind = if resource.custom.is_some() {
-        "unstructured.UnstructuredList".to_owned()
-    } else {
-        let package = match resource.group.split('.').next().unwrap_or_default() {
-            "" => "core",
-            package => package,
-        };
-        format!("{package}.{}", resource.list_kind)
+    if resource.custom.is_some() && !list {
+        return Err(Refusal::new(500, "", "content is not a list"));
+    }
+    let package = match resource.group.split('.').next().unwrap_or_default() {
+        "" => "core",
+        package => package,
     };
-    Err(Refusal::new(
-        406,
-        "NotAcceptable",
-        format!("you requested PartialObjectMetadata, but the requested object is a list (*{kind})"),
-    ))
+    let kind = match (&resource.custom, list) {
+        (Some(_), _) => "unstructured.UnstructuredList".to_owned(),
+        (None, true) => format!("{package}.{}", resource.list_kind),
+        (None, false) => format!("{package}.{}", resource.kind),
+    };
+    let words = if list {
+        format!("you requested PartialObjectMetadata, but the requested object is a list (*{kind})")
+    } else {
+        format!("you requested PartialObjectMetadataList, but the requested object is not a list (*{kind})")
+    };
+    Err(Refusal::new(406, "NotAcceptable", words))
 }
 
 /// 410, as a list says it.
@@ -183,26 +187,40 @@ pub fn expired() -> Refusal {
 
 /// Answers with the objects that are meant.
 pub fn list(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
+    judge_form(ask, true)?;
+    let (items, list) = find(world, ask)?;
+    Ok(outgoing::list(
+        world,
+        &ask.served,
+        ask.form,
+        ask.include(),
+        &items,
+        &list,
+    ))
+}
+
+/// The objects that are meant, as of the revision that is meant, and what is said of the whole.
+pub fn find(world: &World, ask: &Ask<'_>) -> Result<(Vec<Arc<Object>>, ListMetadata), Refusal> {
     let query = &ask.call.query;
-    judge_form(ask)?;
     judge_options(ask)?;
     query.number("timeoutSeconds")?;
     let selection = Selection::read(ask)?;
     let resource = ask.served.resource.id;
     let current = ask.current(world);
-    let version = judge_version(current, query.text("resourceVersion"))?;
     let namespace = ask.about.namespace.as_deref();
     let limit = query.number("limit")?.filter(|limit| *limit > 0);
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-    let (from, mut revision) = match query.text("continue") {
-        Some(token) => {
-            if version.is_some_and(|version| version != 0) {
-                let words = "specifying resource version is not allowed when using continue";
-                return Err(Refusal::bad_request(words));
-            }
-            let (revision, key) = read_token(token)?;
-            (Some(key), revision)
+    let continued = match query.text("continue") {
+        Some(token) => Some(token::read(token, namespace)?),
+        None => None,
+    };
+    let version = judge_version(current, query.text("resourceVersion"))?;
+    let (from, mut revision) = match continued {
+        Some(_) if version.is_some_and(|version| version != 0) => {
+            let words = "specifying resource version is not allowed when using continue";
+            return Err(Refusal::bad_request(words));
         }
+        Some((revision, place)) => (Some(place), revision),
         None => (None, current),
     };
     let exact = query.get("resourceVersionMatch") == Some("Exact");
@@ -227,7 +245,7 @@ pub fn list(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         selection.find_at(world, resource, namespace, revision)
     };
     if let Some(from) = &from {
-        items.retain(|object| object.place() > *from);
+        items.retain(|object| object.place() >= *from);
     }
     let total = items.len();
     let mut list = ListMetadata {
@@ -238,36 +256,10 @@ pub fn list(world: &World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     // The real one's cache answers a list at revision 0 whole, whatever the limit.
     if let Some(limit) = limit.filter(|limit| total > *limit && version != Some(0)) {
         items.truncate(limit);
-        list.next = items.last().map(|last| write_token(revision, &last.place()));
+        list.next = items.last().map(|last| token::write(revision, last, namespace));
         list.remaining = selection.is_everything().then_some(total - limit);
     }
-    Ok(outgoing::list(
-        world,
-        &ask.served,
-        ask.form,
-        ask.include(),
-        &items,
-        &list,
-    ))
-}
-
-fn write_token(revision: u64, place: &(String, String)) -> String {
-    let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": [place.0, place.1]}).to_string();
-    token.bytes().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn read_token(token: &str) -> Result<(u64, (String, String)), Refusal> {
-    let broken = || {
-        Refusal::bad_request("invalid continue token: continue key is not valid: illegal base64 data at input byte 0")
-    };
-    let bytes: Option<Vec<u8>> = (0..token.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(token.get(at..at + 2)?, 16).ok())
-        .collect();
-    let value: serde_json::Value = serde_json::from_slice(&bytes.ok_or_else(broken)?).map_err(|_| broken())?;
-    let text = |index: usize| value["start"][index].as_str().unwrap_or_default().to_owned();
-    let revision = value["rv"].as_u64().ok_or_else(broken)?;
-    Ok((revision, (text(0), text(1))))
+    Ok((items, list))
 }
 
 /// Refuses options that contradict each other.

@@ -2,10 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Ask, create, update};
+use super::{Ask, apply, update};
 use crate::simulation::kubernetes::{
-    accept, defaults, json as documents, outgoing,
-    ownership::{self, ApplyError, Identity},
+    accept, json as documents, outgoing,
     patch::{self, Operation, StrategicError, go_map},
     refusal::{About, Cause, Refusal},
     reply::Reply,
@@ -13,7 +12,6 @@ use crate::simulation::kubernetes::{
     schema::{self, Type},
     strategy::Part,
     world::{Key, World},
-    yaml,
 };
 
 const JSON: &str = "application/json-patch+json";
@@ -42,7 +40,7 @@ pub fn patch(world: &mut World, ask: &Ask<'_>, part: Part) -> Result<Reply, Refu
     let key = Key::new(ask.served.resource.id, ask.namespace(), ask.name());
     let live = world.get(&key).map(|live| live.value());
     if kind == APPLY {
-        return apply(world, ask, part, live, &options);
+        return apply::apply(world, ask, part, live, &options);
     }
     let Some(live) = live else {
         return Err(Refusal::not_found(ask.details(), ask.name()));
@@ -71,11 +69,23 @@ fn decoded(ask: &Ask<'_>, patched: Value, kind: &str, options: &WriteOptions) ->
         let cause = Cause::invalid("patch", &shown.clone().into(), why);
         Refusal::invalid(About::new("", ""), "", &[cause])
     };
+    if kind != STRATEGIC {
+        // What is converted is of the right type already, whatever it says of itself; so is what says nothing.
+        let api_version = ask.served.api_version();
+        let kind = patched["kind"].as_str().unwrap_or(&ask.served.resource.kind);
+        ask.served
+            .judge_kind(&patched, patched["apiVersion"].as_str().unwrap_or(&api_version), kind)
+            .map_err(|why| refuse(&why))?;
+        ask.served.judge_own_kind(&patched)?;
+    }
     let decoded = ask
         .served
         .decode(patched)
         .map_err(|why| match why.rsplit_once(" of type ") {
             Some((found, wanted)) if kind == STRATEGIC => refuse(&converted(found, wanted).unwrap_or(why.clone())),
+            _ if kind == STRATEGIC && why.starts_with("illegal base64") => {
+                refuse(&format!("error decoding from json: {why}"))
+            }
             _ => refuse(&why),
         })?;
     match options.validation {
@@ -108,7 +118,7 @@ fn converted(found: &str, wanted: &str) -> Option<String> {
     })
 }
 
-fn judge_identity(ask: &Ask<'_>, value: &Value) -> Result<(), Refusal> {
+pub(super) fn judge_identity(ask: &Ask<'_>, value: &Value) -> Result<(), Refusal> {
     update::judge_namespace(ask, value)?;
     let named = value["metadata"]["name"].as_str().unwrap_or_default();
     if named.is_empty() {
@@ -184,185 +194,5 @@ pub fn patched(kind: &str, current: &Value, body: &[u8], types: Option<&Type>) -
                 StrategicError::Other(words) => Refusal::new(500, "", words),
             })
         }
-    }
-}
-
-/// Server-side apply: creates what is not there.
-fn apply(
-    world: &mut World,
-    ask: &Ask<'_>,
-    part: Part,
-    live: Option<Value>,
-    options: &WriteOptions,
-) -> Result<Reply, Refusal> {
-    let (config, twice) =
-        yaml::parse(&ask.call.body).map_err(|error| Refusal::bad_request(format!("error decoding YAML: {error}")))?;
-    let api_version = ask.served.api_version();
-    let given = config["apiVersion"].as_str().unwrap_or_default().to_owned();
-    let kind = config["kind"].as_str().unwrap_or_default().to_owned();
-    if given != api_version || kind != ask.served.resource.kind {
-        return Err(Refusal::bad_request(format!(
-            "invalid object type: {}, Kind={kind}",
-            slashed(&given)
-        )));
-    }
-    if !config["metadata"]["managedFields"].is_null() {
-        return Err(Refusal::bad_request("metadata.managedFields must be nil"));
-    }
-    let named = format!(
-        "{}/{}; {}, Kind={kind}",
-        config["metadata"]["namespace"].as_str().unwrap_or_default(),
-        config["metadata"]["name"].as_str().unwrap_or_default(),
-        slashed(&api_version)
-    );
-    let decoded = ask.served.decode(config).map_err(|why| {
-        let words = typed(&why).unwrap_or(why);
-        Refusal::new(
-            500,
-            "",
-            format!("failed to create typed patch object ({named}): {words}"),
-        )
-    })?;
-    // What the types do not know cannot be owned: an apply with it fails whatever the validation.
-    if !decoded.strict.is_empty() {
-        let unknown: Vec<String> = decoded
-            .strict
-            .iter()
-            .map(|words| {
-                let field = words.trim_start_matches("unknown field ").trim_matches('"');
-                format!(".{field}: field not declared in schema")
-            })
-            .collect();
-        let words = format!("failed to create typed patch object ({named}): {}", unknown.join("\n"));
-        return Err(Refusal::new(500, "", words));
-    }
-    if options.validation == FieldValidation::Strict && !twice.is_empty() {
-        return Err(Refusal::bad_request(format!(
-            "error strict decoding YAML: {}",
-            twice.join(", ")
-        )));
-    }
-    let mut config = decoded.value;
-    if let Some(metadata) = config["metadata"].as_object_mut() {
-        metadata.remove("creationTimestamp");
-    }
-    let identity = Identity {
-        manager: options.manager.clone(),
-        applies: true,
-        api_version: api_version.clone(),
-        subresource: part.subresource().map(str::to_owned),
-    };
-    let there = live.is_some();
-    let current = live.map_or_else(
-        || json!({"apiVersion": api_version, "kind": ask.served.resource.kind}),
-        |live| ask.served.serve(live),
-    );
-    let id = ask.served.resource.id;
-    let now = world.stamp();
-    if let Some(words) = ownership::twice(&config, ask.served.view()) {
-        return Err(Refusal::new(
-            500,
-            "",
-            format!("failed to create typed patch object ({named}): {words}"),
-        ));
-    }
-    let merged = ownership::apply(
-        &current,
-        &config,
-        ask.served.view(),
-        &identity,
-        options.force,
-        &now,
-        |merged| {
-            if there {
-                let mut stored = ask.served.stored(merged.take());
-                defaults::fill(id, &mut stored);
-                *merged = ask.served.serve(stored);
-            }
-        },
-    )
-    .map_err(|ApplyError::Conflicts(conflicts)| conflicted(&conflicts))?;
-    judge_identity(ask, &merged)?;
-    if there {
-        let stored = update::put(world, ask, merged, part, options, false)?;
-        return Ok(outgoing::reply(
-            world,
-            &ask.served,
-            ask.form,
-            ask.include(),
-            200,
-            stored,
-        ));
-    }
-    if part != Part::Main {
-        return Err(Refusal::not_found(ask.details(), ask.name()));
-    }
-    if let Some(uid) = merged["metadata"]["uid"].as_str() {
-        let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
-        return Err(Refusal::conflict(ask.details(), ask.name(), &why));
-    }
-    let created = create::place_owned(world, ask, merged, options)?;
-    Ok(outgoing::reply(
-        world,
-        &ask.served,
-        ask.form,
-        ask.include(),
-        201,
-        created,
-    ))
-}
-
-/// A version as Go writes it, with its group however empty.
-fn slashed(api_version: &str) -> String {
-    if api_version.contains('/') {
-        api_version.to_owned()
-    } else {
-        format!("/{api_version}")
-    }
-}
-
-/// A mismatch in the words of typed values, where they are known.
-fn typed(why: &str) -> Option<String> {
-    let rest = why.strip_prefix("json: cannot unmarshal ")?;
-    let (found, rest) = rest.split_once(" into Go struct field ")?;
-    let (field, wanted) = rest.split_once(" of type ")?;
-    let (_, path) = field.split_once('.')?;
-    wanted
-        .starts_with("int")
-        .then(|| format!(".{path}: expected numeric (int or float), got {found}"))
-}
-
-fn conflicted(conflicts: &[ownership::Conflict]) -> Refusal {
-    let message = match conflicts {
-        [one] => format!(
-            "Apply failed with 1 conflict: conflict with {}: {}",
-            one.manager, one.field
-        ),
-        many => {
-            let mut words = Vec::new();
-            let mut last = None;
-            for conflict in many {
-                if last != Some(&conflict.manager) {
-                    words.push(format!("conflicts with {}:", conflict.manager));
-                    last = Some(&conflict.manager);
-                }
-                words.push(format!("- {}", conflict.field));
-            }
-            format!("Apply failed with {} conflicts: {}", many.len(), words.join("\n"))
-        }
-    };
-    let causes: Vec<Value> = conflicts
-        .iter()
-        .map(|conflict| {
-            json!({
-                "reason": "FieldManagerConflict",
-                "message": format!("conflict with {}", conflict.manager),
-                "field": conflict.field,
-            })
-        })
-        .collect();
-    Refusal {
-        details: Some(json!({"causes": causes})),
-        ..Refusal::new(409, "Conflict", message)
     }
 }

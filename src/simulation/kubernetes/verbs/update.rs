@@ -110,7 +110,7 @@ pub fn put(
         return Err(Refusal::conflict(
             ask.details(),
             ask.name(),
-            &storage_error(ask, uid, &live),
+            &stored_error(ask, uid, &live),
         ));
     }
     let version = new["metadata"]["resourceVersion"]
@@ -134,6 +134,18 @@ pub fn put(
         }
     }
     defaults::fill(resource.id, &mut new);
+    let mut own = own;
+    if matches!(part, Part::Resize | Part::Ephemeral) && own {
+        // Whoever writes these parts owns whatever is said with them, though most of that is dropped.
+        let write = Write {
+            part,
+            manager: Some(&*options.manager),
+            served: Some(ask.served),
+            dry_run: options.dry_run,
+        };
+        strategy::own_changed(world, resource.id, &old, &mut new, &write);
+        own = false;
+    }
     let given = new["metadata"].clone();
     strategy::prepare_update(world, resource.id, &old, &mut new, part);
     admission::admit_update(world, ask, &old, &mut new)?;
@@ -151,20 +163,24 @@ pub fn put(
 }
 
 /// What a write is told that means another object.
-pub fn storage_error(ask: &Ask<'_>, uid: &str, live: &Object) -> String {
+pub fn stored_error(ask: &Ask<'_>, uid: &str, live: &Object) -> String {
     let resource = ask.served.resource;
-    let mut key = "/registry/".to_owned();
-    if resource.custom.is_some() {
-        key.push_str(&format!("{}/", resource.group));
-    }
-    key.push_str(&format!("{}/", resource.plural));
-    if resource.namespaced {
-        key.push_str(&format!("{}/", ask.namespace()));
-    }
-    key.push_str(ask.name());
+    let place = if resource.custom.is_some() {
+        format!("{}/{}", resource.group, resource.plural)
+    } else {
+        resource.plural.clone()
+    };
+    let namespace = if resource.namespaced { ask.namespace() } else { "" };
+    storage_error(&place, namespace, uid, live)
+}
+
+/// The same of an object that is stored at a place.
+pub fn storage_error(place: &str, namespace: &str, uid: &str, live: &Object) -> String {
+    let slash = if namespace.is_empty() { "" } else { "/" };
     format!(
-        "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: \
-         UID in precondition: {uid}, UID in object meta: {}",
+        "StorageError: invalid object, Code: 4, Key: /registry/{place}/{namespace}{slash}{}, ResourceVersion: 0, \
+         AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+        live.name(),
         live.uid()
     )
 }

@@ -19,8 +19,10 @@ use crate::simulation::kubernetes::{
     outgoing,
     refusal::{About, Cause, Refusal},
     reply::Reply,
-    resources::{Conversion, Resource, ResourceId},
+    resources::{Conversion, DAEMON_SETS, DEPLOYMENTS, REPLICA_SETS, Resource, ResourceId, STATEFUL_SETS},
     run::Simulation,
+    schema,
+    strategy::TEMPLATE_GENERATION,
     world::{ChangeKind, Event, Object, World},
 };
 
@@ -115,7 +117,7 @@ pub fn watch(simulation: &Simulation, world: &World, ask: &Ask<'_>) -> Result<Re
         watching.revision = current;
     }
     if initial == Some(true) && bookmarks {
-        watching.push_bookmark(true);
+        watching.push_bookmark(world, true);
     }
     if !begins && world.events_since(resource.id, watching.revision).is_none() {
         let oldest = world.oldest(resource.id);
@@ -169,7 +171,7 @@ impl Watching {
 
     /// Only the first table of a watch says what its columns are.
     fn head(&mut self, value: &mut Value) {
-        if self.form == Form::Table {
+        if matches!(self.form, Form::Table(_)) {
             if self.headed {
                 value["columnDefinitions"] = Value::Null;
             }
@@ -177,16 +179,30 @@ impl Watching {
         }
     }
 
-    fn push_bookmark(&mut self, ends_beginning: bool) {
+    fn push_bookmark(&mut self, world: &World, ends_beginning: bool) {
         let mut metadata = json!({"resourceVersion": self.revision.to_string()});
         if ends_beginning {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let (kind, api_version) = match self.form {
-            Form::Metadata => ("PartialObjectMetadata".to_owned(), "meta.k8s.io/v1".to_owned()),
-            _ => (self.resource.kind.clone(), self.served().api_version()),
+        let api_version = self.served().api_version();
+        // An object that says nothing else.
+        let mut object = match &self.resource.custom {
+            None => schema::of_kind(&api_version, &self.resource.kind).map_or_else(|| json!({}), schema::blank),
+            Some(_) => json!({}),
         };
-        let object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
+        object["kind"] = self.resource.kind.clone().into();
+        object["apiVersion"] = api_version.into();
+        match self.resource.id {
+            // Nothing means one of them to who reads, but to nobody inside.
+            DEPLOYMENTS | REPLICA_SETS | STATEFUL_SETS => object["spec"]["replicas"] = 0.into(),
+            DAEMON_SETS => metadata["annotations"][TEMPLATE_GENERATION] = "0".into(),
+            _ => {}
+        }
+        object["metadata"] = metadata;
+        if self.form != Form::Whole {
+            object = outgoing::object(world, &self.served(), self.form, &self.include, object);
+            self.head(&mut object);
+        }
         self.waiting.push_back(line("BOOKMARK", object.to_string().as_bytes()));
     }
 
@@ -245,7 +261,7 @@ impl Watching {
         }
         self.revision = told;
         if self.bookmarks && now >= self.next_bookmark {
-            self.push_bookmark(false);
+            self.push_bookmark(&world, false);
             self.next_bookmark = now + SignedDuration::from_secs(BOOKMARKS);
         }
     }

@@ -111,8 +111,9 @@ impl Object {
         let nothing = Map::new();
         let fields = |value: &Value| value.as_object().is_some_and(|fields| !fields.is_empty());
         let metadata = value.get("metadata").and_then(Value::as_object).unwrap_or(&nothing);
-        let metadata_text = without(metadata, &OF_A_WRITE);
-        let rest = without(value.as_object().unwrap_or(&nothing), &APART);
+        let metadata_text = text_of_fields(metadata, |name, value| !value.is_null() && !OF_A_WRITE.contains(&name));
+        let whole = value.as_object().unwrap_or(&nothing);
+        let rest = text_of_fields(whole, |name, _| !APART.contains(&name));
         let same = before.filter(|before| *before.head.metadata == *metadata_text && *before.head.rest == *rest);
         let head = match same {
             Some(before) => Arc::clone(&before.head),
@@ -445,14 +446,11 @@ fn fields_in(text: &str) -> Option<&str> {
     (!fields.is_empty()).then_some(fields)
 }
 
-/// The fields of an object but for some, and but for those that are null, as JSON.
-fn without(fields: &Map<String, Value>, left_out: &[&str]) -> String {
+/// Some of the fields of an object, as JSON.
+fn text_of_fields(fields: &Map<String, Value>, which: impl Fn(&str, &Value) -> bool) -> String {
     let mut text = String::with_capacity(512);
     text.push('{');
-    for (name, value) in fields {
-        if value.is_null() || left_out.contains(&name.as_str()) {
-            continue;
-        }
+    for (name, value) in fields.iter().filter(|(name, value)| which(name, value)) {
         if text.len() > 1 {
             text.push(',');
         }

@@ -89,7 +89,12 @@ impl World {
     fn define(&mut self, definition: &Value) {
         if let Some(resource) = definitions::resource(definition) {
             Arc::make_mut(&mut self.resources).put(resource);
+            let known = self.tables.len();
             self.tables.resize_with(self.resources.places(), Table::default);
+            // Of what came before it was defined nobody knows.
+            for table in &mut self.tables[known..] {
+                table.compact(self.revision);
+            }
         }
     }
 

@@ -42,8 +42,8 @@ impl World {
         let resources = Arc::clone(&self.resources);
         let version = object["apiVersion"].as_str().unwrap_or_default();
         let (view, identity) = strategy::owner(resources.get(resource), version, manager, None);
-        let blank = strategy::blank(resource);
-        let change = Change::Whole(&blank, &object);
+        let nothing = json!({});
+        let change = Change::Whole(&nothing, &object);
         let now = super::stamp(self.now);
         let managed = ownership::after(&Kept::default(), change, view, &identity, &now, &mut self.shelf);
         let created = self.keep(key, &object, managed);
