@@ -303,12 +303,15 @@ impl StatefulSets {
         let about = About::object(&set.object);
         match error {
             None => {
-                let message = format!("{verb} Pod {pod} in StatefulSet {name} successful");
+                let message = format!("{} Pod {pod} in StatefulSet {name} successful", verb.to_lowercase());
                 self.events
                     .record(world, &about, Kind::Normal, &format!("Successful{verb}"), &message);
             }
             Some(error) => {
-                let message = format!("{verb} Pod {pod} in StatefulSet {name} failed error: {error}");
+                let message = format!(
+                    "{} Pod {pod} in StatefulSet {name} failed error: {error}",
+                    verb.to_lowercase()
+                );
                 self.events
                     .record(world, &about, Kind::Warning, &format!("Failed{verb}"), &message);
             }
