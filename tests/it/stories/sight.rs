@@ -27,6 +27,8 @@ static UID: LazyLock<Regex> =
 /// Five letters out of those that are used for made-up names; no word has none of the others.
 static RANDOM: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b").unwrap());
 static MINUTE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"-\d{8}\b").unwrap());
+/// Where the scheduler has put a pod among nodes that are alike.
+static SHARED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r" to node-\d+$").unwrap());
 /// `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) …`
 static NODES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d+(/\d+)? (nodes? |node\(s\)|[A-Z])").unwrap());
 
@@ -154,6 +156,7 @@ impl Sight {
         }
         let text = RANDOM.replace_all(&text, "-<random>");
         let text = MINUTE.replace_all(&text, "-<minute>");
+        let text = SHARED.replace_all(&text, " to <some node>");
         if text.contains("nodes are available: ") {
             return nodes(&text);
         }
@@ -340,6 +343,9 @@ fn pod(object: &mut Value, namespace: &str) {
     for condition in status["conditions"].as_array().into_iter().flatten() {
         let kind = text_of(condition, "type");
         if kind == "Ready" {
+            conditions.insert(kind, condition["status"].clone());
+        } else if kind == "PodScheduled" && condition["status"] == "True" {
+            // A kubelet writes it once more, with what it has seen.
             conditions.insert(kind, condition["status"].clone());
         } else if !KUBELETS.contains(&&*kind) {
             conditions.insert(kind, condition.clone());

@@ -94,7 +94,7 @@ fn empty(world: &mut World, key: &Key) -> bool {
             finalizers.retain(|finalizer| finalizer != "kubernetes");
         }
     };
-    world.overwrite(key, MANAGER, finalized).ok();
+    world.overwrite(key, finalized).ok();
     true
 }
 

@@ -67,7 +67,7 @@ pub fn bind(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
     }
     let now = world.stamp();
     if !options.dry_run {
-        world.overwrite(&key, &options.manager, |pod| {
+        world.overwrite(&key, |pod| {
             pod["spec"]["nodeName"] = node.into();
             let condition = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null,
                 "lastTransitionTime": now});

@@ -55,7 +55,7 @@ impl World {
         manager: &str,
         change: impl FnOnce(&mut Value),
     ) -> Result<Option<Arc<Object>>, Refusal> {
-        self.change(key, Part::Main, manager, change)
+        self.change(key, Part::Main, Some(manager), change)
     }
 
     /// Changes the status of an object. One that is equal afterwards is not written.
@@ -65,17 +65,12 @@ impl World {
         manager: &str,
         change: impl FnOnce(&mut Value),
     ) -> Result<Option<Arc<Object>>, Refusal> {
-        self.change(key, Part::Status, manager, change)
+        self.change(key, Part::Status, Some(manager), change)
     }
 
-    /// Changes both at once: what a binding and a bootstrap do, and no client can.
-    pub fn overwrite(
-        &mut self,
-        key: &Key,
-        manager: &str,
-        change: impl FnOnce(&mut Value),
-    ) -> Result<Option<Arc<Object>>, Refusal> {
-        self.change(key, Part::Whole, manager, change)
+    /// Changes both at once: what a binding and a bootstrap do, and no client can. Nobody is noted as the writer.
+    pub fn overwrite(&mut self, key: &Key, change: impl FnOnce(&mut Value)) -> Result<Option<Arc<Object>>, Refusal> {
+        self.change(key, Part::Whole, None, change)
     }
 
     /// Returns the object as it is now; `None` when the change was the end of it.
@@ -83,7 +78,7 @@ impl World {
         &mut self,
         key: &Key,
         part: Part,
-        manager: &str,
+        manager: Option<&str>,
         change: impl FnOnce(&mut Value),
     ) -> Result<Option<Arc<Object>>, Refusal> {
         let Some(live) = self.get(key).cloned() else {
@@ -96,7 +91,7 @@ impl World {
         strategy::prepare_update(self, key.resource, &old, &mut new, part);
         let write = Write {
             part,
-            manager: Some(manager),
+            manager,
             served: None,
             dry_run: false,
         };
