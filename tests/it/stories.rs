@@ -82,9 +82,18 @@ async fn controllers_do_the_same_on_both_sides() {
     assert!(!stories.is_empty(), "no story is called {wanted:?}");
     let known = known();
     let number = stories.len();
+    let at_once = wanted.is_some();
     let told: Vec<(Story, Vec<Found>)> = futures::stream::iter(stories.into_iter().enumerate())
         .map(|(index, story)| async move {
             let found = tell::tell(plane, &story, &format!("story-{index}"), known).await;
+            // Whoever works on some stories need not wait for the last of them.
+            if at_once {
+                let mut report = format!("--- {}\n", story.case);
+                for found in &found {
+                    describe(&found.line, &found.differences, &mut report);
+                }
+                println!("{report}");
+            }
             (story, found)
         })
         .buffered(AT_ONCE)

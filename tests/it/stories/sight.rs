@@ -325,6 +325,11 @@ fn trimmed(kind: &str, mut object: Value, namespace: &str) -> Value {
     }
     match kind {
         "Pod" => pod(&mut object, namespace),
+        "CronJob" => {
+            for job in object["status"]["active"].as_array_mut().into_iter().flatten() {
+                job.as_object_mut().map(|job| job.remove("resourceVersion"));
+            }
+        }
         "Node" => node(&mut object),
         _ => {}
     }

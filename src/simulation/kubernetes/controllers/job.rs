@@ -226,8 +226,8 @@ impl Jobs {
             if turn.suspended() {
                 self.suspend(world, &mut turn);
             } else {
-                self.resume(world, &mut turn);
                 self.keep_running(world, &mut turn, last_failure);
+                self.resume(world, &mut turn);
             }
         }
         self.report(world, turn);

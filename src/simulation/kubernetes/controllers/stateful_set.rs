@@ -232,9 +232,6 @@ impl StatefulSets {
         let revision = set.revision_for(number);
         let mut pod = own::pod_from(&revision.template, &set.object);
         let name = format!("{}-{number}", set.object.name());
-        if let Some(fields) = pod["metadata"].as_object_mut() {
-            fields.remove("generateName");
-        }
         pod["metadata"]["name"] = name.as_str().into();
         for (label, value) in [
             (POD_NAME, name.as_str()),
@@ -303,15 +300,12 @@ impl StatefulSets {
         let about = About::object(&set.object);
         match error {
             None => {
-                let message = format!("{} Pod {pod} in StatefulSet {name} successful", verb.to_lowercase());
+                let message = format!("{verb} Pod {pod} in StatefulSet {name} successful");
                 self.events
                     .record(world, &about, Kind::Normal, &format!("Successful{verb}"), &message);
             }
             Some(error) => {
-                let message = format!(
-                    "{} Pod {pod} in StatefulSet {name} failed error: {error}",
-                    verb.to_lowercase()
-                );
+                let message = format!("{verb} Pod {pod} in StatefulSet {name} failed error: {error}");
                 self.events
                     .record(world, &about, Kind::Warning, &format!("Failed{verb}"), &message);
             }
