@@ -45,6 +45,8 @@ const SEEN: &[(&str, &[&str])] = &[
     ("horizontalpodautoscalers", &["horizontalpodautoscalers"]),
     ("configmaps", &[]),
 ];
+/// What keeps a pod from nodes of other stories that are told at the same time.
+const OTHERS: [&str; 2] = ["node(s) were unschedulable", "node(s) had untolerated taint(s)"];
 /// Who only one side has.
 const MACHINES: [&str; 3] = ["kubelet", "kwok", "kwok-controller"];
 /// Conditions that a kubelet writes.
@@ -63,6 +65,8 @@ pub struct Sight {
     uids: BTreeMap<String, String>,
     hashes: BTreeMap<String, String>,
     counts: BTreeMap<String, usize>,
+    /// Whether it has cordoned nodes of its own.
+    cordons: bool,
 }
 
 impl Sight {
@@ -89,6 +93,7 @@ impl Sight {
             uids: BTreeMap::new(),
             hashes: BTreeMap::new(),
             counts: BTreeMap::new(),
+            cordons: lines.iter().any(|line| line.contains("unschedulable")),
         }
     }
 
@@ -158,7 +163,7 @@ impl Sight {
         let text = MINUTE.replace_all(&text, "-<minute>");
         let text = SHARED.replace_all(&text, " to <some node>");
         if text.contains("nodes are available: ") {
-            return nodes(&text);
+            return nodes(&text, self.cordons);
         }
         text.into_owned()
     }
@@ -274,13 +279,14 @@ fn numbered(mut all: Vec<(String, Value)>) -> Map<String, Value> {
 }
 
 /// Which reasons keep a pod from all nodes, without how many of them.
-fn nodes(message: &str) -> String {
+fn nodes(message: &str, own: bool) -> String {
     let parts = message.split(". ").map(|part| {
         let (head, reasons) = part.split_once(": ").unwrap_or((part, ""));
         let mut reasons: Vec<String> = reasons
             .trim_end_matches('.')
             .split(", ")
-            .map(|reason| NODES.replace(reason, "$2").into_owned())
+            .map(|reason| NODES.replace_all(reason, "$2").into_owned())
+            .filter(|reason| own || !OTHERS.contains(&reason.as_str()))
             .collect();
         reasons.sort();
         format!("{}: {}", NODES.replace(head, "$2"), reasons.join(", "))

@@ -37,7 +37,7 @@ const SETTLED: Duration = Duration::from_secs(15);
 /// How long the simulation may take, in its time.
 const SIMULATED_PATIENCE: SignedDuration = SignedDuration::from_mins(20);
 /// What its controllers have done by then they had begun before.
-const SIMULATED_SETTLED: SignedDuration = SignedDuration::from_secs(2);
+const SIMULATED_SETTLED: SignedDuration = SignedDuration::from_secs(6);
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(150);
 
