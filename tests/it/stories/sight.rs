@@ -28,7 +28,7 @@ static UID: LazyLock<Regex> =
 static RANDOM: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b").unwrap());
 static MINUTE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"-\d{8}\b").unwrap());
 /// Where the scheduler has put a pod among nodes that are alike.
-static SHARED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r" to node-\d+$").unwrap());
+static SHARED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r" to (node-\d+|story-\d+-\w+)$").unwrap());
 /// `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) …`
 static NODES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d+(/\d+)? (nodes? |node\(s\)|[A-Z])").unwrap());
 
@@ -161,7 +161,15 @@ impl Sight {
         }
         let text = RANDOM.replace_all(&text, "-<random>");
         let text = MINUTE.replace_all(&text, "-<minute>");
-        let text = SHARED.replace_all(&text, " to <some node>");
+        // A node of another story takes pods until it has its taint.
+        let own = format!(" to {}-", self.namespace);
+        let text = SHARED.replace_all(&text, |found: &regex::Captures<'_>| {
+            if found[0].starts_with(&own) {
+                found[0].to_owned()
+            } else {
+                " to <some node>".to_owned()
+            }
+        });
         if text.contains("nodes are available: ") {
             return nodes(&text, self.cordons);
         }
