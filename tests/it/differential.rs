@@ -9,11 +9,11 @@
 //! `CASE=text cargo test --test it differential` plays only the cases whose theme and name contain the text, and
 //! `SHOW=1` prints every answer.
 
-mod difference;
-mod exceptions;
-mod language;
+pub mod difference;
+pub mod exceptions;
+pub mod language;
 mod normal;
-mod play;
+pub mod play;
 
 use std::fmt::Write as _;
 

@@ -21,6 +21,7 @@ mod path;
 mod reload;
 mod service;
 mod simulated;
+mod stories;
 mod storm;
 mod targets;
 mod webhook;

@@ -76,6 +76,17 @@ pub fn all() -> Vec<Case> {
 
 /// The cases of a file.
 pub fn parse(theme: &str, text: &str) -> Vec<Case> {
+    let case = |(name, calls): (String, Vec<String>)| Case {
+        theme: theme.to_owned(),
+        controllers: name.ends_with("[controllers]"),
+        calls: calls.into_iter().map(|line| call(theme, &name, line)).collect(),
+        name,
+    };
+    sections(theme, text).into_iter().map(case).collect()
+}
+
+/// What stands at the margin, and the calls below each.
+pub fn sections(theme: &str, text: &str) -> Vec<(String, Vec<String>)> {
     let mut cases: Vec<(String, Vec<String>)> = Vec::new();
     for line in text.lines() {
         if line.trim().is_empty() || line.trim_start().starts_with('#') {
@@ -101,16 +112,11 @@ pub fn parse(theme: &str, text: &str) -> Vec<Case> {
             _ => calls.push(line.trim().to_owned()),
         }
     }
-    let case = |(name, calls): (String, Vec<String>)| Case {
-        theme: theme.to_owned(),
-        controllers: name.ends_with("[controllers]"),
-        calls: calls.into_iter().map(|line| call(theme, &name, line)).collect(),
-        name,
-    };
-    cases.into_iter().map(case).collect()
+    cases
 }
 
-fn call(theme: &str, case: &str, line: String) -> Call {
+/// Reads a call.
+pub fn call(theme: &str, case: &str, line: String) -> Call {
     let broken = |why: &str| -> ! { panic!("{theme}: {case}: {line}: {why}") };
     let (method, rest) = line.split_once(' ').unwrap_or_else(|| broken("no target"));
     let (target, mut rest) = word(rest);

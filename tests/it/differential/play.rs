@@ -50,8 +50,13 @@ impl Side {
         }
     }
 
+    /// Any cluster.
+    pub fn of(client: Client, simulation: Option<Simulation>) -> Self {
+        Self { client, simulation }
+    }
+
     /// Lets some time go by.
-    async fn wait(&self) {
+    pub async fn wait(&self) {
         match &self.simulation {
             Some(simulation) => simulation.advance(simulation.now() + SignedDuration::from_millis(500)),
             None => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -113,7 +118,8 @@ fn contains(value: &Value, wanted: &Value) -> bool {
     }
 }
 
-async fn ask(case: &Case, call: &Call, side: &Side, namespace: &str, answers: &[Value]) -> Value {
+/// The answer to one call.
+pub async fn ask(case: &Case, call: &Call, side: &Side, namespace: &str, answers: &[Value]) -> Value {
     let text = |text: &str| filled(text, namespace, answers);
     let mut target = path(&text(&call.target), namespace);
     let method = match &*call.method {

@@ -169,9 +169,13 @@ impl Autoscaler {
         } else if current < least {
             (desired, reason) = (least, "Current number of replicas below Spec.MinReplicas".to_owned());
         } else {
-            let Some((proposed, name, shown)) = self.measure(world, look, &spec, &target) else {
-                look.status["currentReplicas"] = target.there.into();
-                return;
+            let (proposed, name, shown) = match self.measure(world, look, &spec, &target) {
+                Ok(measured) => measured,
+                Err(shown) => {
+                    set_current(&mut look.status, target.there);
+                    look.status["currentMetrics"] = shown.into();
+                    return;
+                }
             };
             metrics = shown;
             if proposed > current {
@@ -210,7 +214,7 @@ impl Autoscaler {
             }
             look.status["lastScaleTime"] = stamp(look.now).into();
         }
-        look.status["currentReplicas"] = target.there.into();
+        set_current(&mut look.status, target.there);
         look.status["desiredReplicas"] = if disabled { 0 } else { desired }.into();
         if metrics.is_empty() {
             if let Some(fields) = look.status.as_object_mut() {
@@ -228,14 +232,14 @@ impl Autoscaler {
         }
     }
 
-    /// How many pods the metrics ask for: the most that one of them does.
+    /// How many pods the metrics ask for: the most that one of them does. Without an answer, what is shown all the same.
     fn measure(
         &mut self,
         world: &mut World,
         look: &mut Look,
         spec: &Value,
         target: &Target,
-    ) -> Option<(i64, String, Vec<Value>)> {
+    ) -> Result<(i64, String, Vec<Value>), Vec<Value>> {
         let about = About::object(&look.object);
         let default = json!([{"type": "Resource", "resource": {"name": "cpu",
             "target": {"type": "Utilization", "averageUtilization": 80}}}]);
@@ -259,6 +263,7 @@ impl Autoscaler {
                 }
                 Err(error) => {
                     invalid += 1;
+                    shown.push(json!({"type": ""}));
                     self.events
                         .record(world, &about, Kind::Warning, error.reason, &error.short);
                     failure.get_or_insert((error.reason, error.short, error.long));
@@ -275,12 +280,22 @@ impl Autoscaler {
             let message = format!("invalid metrics ({invalid} invalid out of {all}), first error is: {long}");
             self.events
                 .record(world, &about, Kind::Warning, "FailedComputeMetricsReplicas", &message);
-            return None;
+            return Err(shown);
         }
-        let (replicas, name) = best?;
+        let Some((replicas, name)) = best else {
+            return Err(shown);
+        };
         let words = format!("the HPA was able to successfully calculate a replica count from {name}");
         look.note(("ScalingActive", "True"), "ValidMetricFound", &words);
-        Some((replicas, name, shown))
+        Ok((replicas, name, shown))
+    }
+}
+
+/// How many pods there are; none are not written out.
+fn set_current(status: &mut Value, count: i64) {
+    match status.as_object_mut() {
+        Some(fields) if count == 0 => drop(fields.remove("currentReplicas")),
+        _ => status["currentReplicas"] = count.into(),
     }
 }
 

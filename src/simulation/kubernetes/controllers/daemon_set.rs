@@ -1,4 +1,4 @@
-//! DaemonSets: a pod on every node on which one may be. `maxSurge` is left out: it counts as 0.
+//! DaemonSets: a pod on every node on which one may be ([`wish`]), and how old ones are replaced ([`rollout`]).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,13 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    node::{self, Taint, Toleration},
+    node,
     own::{self, MANAGER},
     pod::{self, Phase},
     record::{About, Kind, Recorder},
     revisions::{self, Revision},
     selector::Selector,
-    template::{self, REVISION_LABEL},
+    template::REVISION_LABEL,
     turns::Turns,
 };
 use crate::simulation::kubernetes::{
@@ -21,8 +21,13 @@ use crate::simulation::kubernetes::{
     world::{Change, ChangeKind, DeleteOptions, Due, Key, Object, World},
 };
 
+mod rollout;
 #[cfg(test)]
 mod tests;
+mod wish;
+
+use rollout::Rollout;
+use wish::{Wish, tolerations};
 
 const NAME: &str = "daemonset-controller";
 /// Between two tries on a node where pods of it fail.
@@ -99,91 +104,6 @@ impl Controller for DaemonSets {
     }
 }
 
-/// What every pod of a DaemonSet tolerates.
-fn tolerated(host_network: bool) -> Vec<Value> {
-    let mut all = vec![
-        ("not-ready", "NoExecute"),
-        ("unreachable", "NoExecute"),
-        ("disk-pressure", "NoSchedule"),
-        ("memory-pressure", "NoSchedule"),
-        ("pid-pressure", "NoSchedule"),
-        ("unschedulable", "NoSchedule"),
-    ];
-    if host_network {
-        all.push(("network-unavailable", "NoSchedule"));
-    }
-    all.into_iter()
-        .map(
-            |(key, effect)| json!({"key": format!("node.kubernetes.io/{key}"), "operator": "Exists", "effect": effect}),
-        )
-        .collect()
-}
-
-/// The pod's tolerations with those of every daemon.
-fn tolerations(spec: &Value) -> Vec<Value> {
-    let mut all = spec["tolerations"].as_array().cloned().unwrap_or_default();
-    for one in tolerated(spec["hostNetwork"] == true) {
-        if !all
-            .iter()
-            .any(|other| other["key"] == one["key"] && other["effect"] == one["effect"])
-        {
-            all.push(one);
-        }
-    }
-    all
-}
-
-/// What a template asks of the nodes on which its pods are.
-struct Wish {
-    labels: Selector,
-    terms: Option<Vec<(Selector, Selector)>>,
-    tolerations: Vec<Toleration>,
-}
-
-impl Wish {
-    fn read(spec: &Value) -> Self {
-        let required = &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
-        let terms = required["nodeSelectorTerms"].as_array();
-        let read = |term: &Value| {
-            (
-                Selector::expressions(&term["matchExpressions"]),
-                Selector::expressions(&term["matchFields"]),
-            )
-        };
-        Self {
-            labels: Selector::labels(&spec["nodeSelector"]),
-            terms: terms.map(|terms| terms.iter().map(read).collect()),
-            tolerations: tolerations(spec)
-                .into_iter()
-                .filter_map(|one| serde_json::from_value(one).ok())
-                .collect(),
-        }
-    }
-
-    /// Where a pod of the set is to be, and where one may go on being.
-    fn may(&self, node: &Object) -> (bool, bool) {
-        if !self.labels.matches(node) {
-            return (false, false);
-        }
-        if let Some(terms) = &self.terms {
-            let field = json!({"metadata.name": node.name()});
-            let fits = |(labels, fields): &(Selector, Selector)| labels.matches(node) && fields.matches_value(&field);
-            if !terms.iter().any(fits) {
-                return (false, false);
-            }
-        }
-        let stands = |taint: &Taint| self.tolerations.iter().any(|toleration| toleration.tolerates(taint));
-        let taints = &node::facts(node).taints;
-        let of = |effects: &[&str]| {
-            taints
-                .iter()
-                .filter(|taint| effects.contains(&taint.effect.as_str()))
-                .all(stands)
-        };
-        (of(&["NoSchedule", "NoExecute"]), of(&["NoExecute"]))
-    }
-}
-
 impl DaemonSets {
     fn sync(&mut self, world: &mut World, object: &Arc<Object>) {
         let value = object.bare();
@@ -207,26 +127,32 @@ impl DaemonSets {
         }
         let nodes: Vec<Arc<Object>> = world.list(NODES, None).cloned().collect();
         let wish = Wish::read(&value["spec"]["template"]["spec"]);
+        let rollout = Rollout::read(world, &value, &update, &nodes, &wish);
+        let mut busy = false;
         for node in &nodes {
             let (to_be, stays) = wish.may(node);
             let here = by_node.get(node.name()).map(Vec::as_slice).unwrap_or_default();
             if to_be && here.is_empty() {
                 self.make(world, object, &value, &update, node.name());
+                busy = true;
             } else if stays {
-                self.tidy(world, object, node.name(), here);
+                busy |= self.tidy(world, object, &rollout, node.name(), here);
             } else {
                 for pod in here.iter().filter(|pod| !pod.deleting()) {
                     self.delete(world, object, pod);
+                    busy = true;
                 }
             }
         }
-        if value["spec"]["updateStrategy"]["type"] != "OnDelete" {
-            let nodes: Vec<&str> = nodes
-                .iter()
-                .filter(|node| wish.may(node).0)
-                .map(|node| node.name())
-                .collect();
-            self.roll(world, object, &value, &update, &nodes, &by_node);
+        // What was made and deleted just now is seen in the next turn.
+        if value["spec"]["updateStrategy"]["type"] != "OnDelete" && !busy {
+            let (delete, make) = rollout.step(&by_node);
+            for pod in delete {
+                self.delete(world, object, &pod);
+            }
+            for node in make {
+                self.make(world, object, &value, &update, &node);
+            }
         }
         self.report(world, object, &value, &update, (&nodes, &wish));
         let limit = pod::number(&value["spec"]["revisionHistoryLimit"], 10);
@@ -263,10 +189,19 @@ impl DaemonSets {
         self.events.record(world, &About::object(set), kind, reason, &message);
     }
 
-    /// Of several pods on a node the oldest stays; those that have ended make room.
-    fn tidy(&mut self, world: &mut World, set: &Arc<Object>, node: &str, here: &[Arc<Object>]) {
+    /// Of several pods on a node one stays, or one of each revision; those that have ended make room. Returns whether any was
+    /// deleted.
+    fn tidy(
+        &mut self,
+        world: &mut World,
+        set: &Arc<Object>,
+        rollout: &Rollout,
+        node: &str,
+        here: &[Arc<Object>],
+    ) -> bool {
         let now = world.now();
         let mut running = Vec::new();
+        let mut deleted = false;
         for pod in here.iter().filter(|pod| !pod.deleting()) {
             let words = format!("daemon pod {}/{} on node {node}", pod.namespace(), pod.name());
             let (kind, reason, message) = match pod::facts(pod).phase {
@@ -289,17 +224,20 @@ impl DaemonSets {
                     (Kind::Normal, "SucceededDaemonPod", message)
                 }
                 _ => {
-                    running.push(pod);
+                    running.push(Arc::clone(pod));
                     continue;
                 }
             };
             self.events.record(world, &About::object(set), kind, reason, &message);
             self.delete(world, set, pod);
+            deleted = true;
         }
         running.sort_by_key(|pod| (pod.node().is_none(), pod::facts(pod).created));
-        for pod in running.into_iter().skip(1) {
-            self.delete(world, set, pod);
+        for pod in rollout.too_many(running) {
+            self.delete(world, set, &pod);
+            deleted = true;
         }
+        deleted
     }
 
     fn delete(&mut self, world: &mut World, set: &Arc<Object>, pod: &Object) {
@@ -307,60 +245,6 @@ impl DaemonSets {
             let message = format!("Deleted pod: {}", pod.name());
             self.events
                 .record(world, &About::object(set), Kind::Normal, "SuccessfulDelete", &message);
-        }
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "what one turn has gathered, for its last part")]
-    /// Deletes old pods: those that are not available at once, of the others as many as may be missing.
-    fn roll(
-        &mut self,
-        world: &mut World,
-        set: &Arc<Object>,
-        value: &Value,
-        update: &Revision,
-        nodes: &[&str],
-        by_node: &BTreeMap<String, Vec<Arc<Object>>>,
-    ) {
-        let now = world.now();
-        let wait = pod::number(&value["spec"]["minReadySeconds"], 0);
-        let desired = nodes.len();
-        let share = &value["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"];
-        let one = Value::from(1);
-        let share = if share.is_null() { &one } else { share };
-        let most = template::share(share, i64::try_from(desired).unwrap_or_default(), true).unwrap_or(1);
-        let mut most = usize::try_from(most.max(0)).unwrap_or_default();
-        if most == 0 {
-            most = 1;
-        }
-        let (mut missing, mut old_sick, mut old_well) = (0, Vec::new(), Vec::new());
-        for node in nodes {
-            let here: Vec<_> = by_node
-                .get(*node)
-                .into_iter()
-                .flatten()
-                .filter(|pod| !pod.deleting() && world.get(pod.key()).is_some())
-                .collect();
-            let well = here.iter().any(|pod| pod::facts(pod).available(wait, now));
-            if !well {
-                missing += 1;
-            }
-            for pod in here {
-                if pod.label(REVISION_LABEL) == Some(update.hash.as_str()) {
-                    continue;
-                }
-                if pod::facts(pod).available(wait, now) {
-                    &mut old_well
-                } else {
-                    &mut old_sick
-                }
-                .push(Arc::clone(pod));
-            }
-        }
-        for pod in old_sick {
-            self.delete(world, set, &pod);
-        }
-        for pod in old_well.into_iter().take(most.saturating_sub(missing)) {
-            self.delete(world, set, &pod);
         }
     }
 

@@ -1,15 +1,18 @@
 //! Jobs: pods that run to their end, as often as it takes.
 //!
-//! Every pod carries the tracking finalizer until it is counted, as the real ones do. Pod failure policies, success
-//! policies and limits per index are left out.
+//! Every pod carries the tracking finalizer until it is counted, as the real ones do. [`policy`] says what a failure is,
+//! [`indexes`] tells the pods of an indexed Job apart.
 
-use std::{cmp::Reverse, collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    conditions, latency,
+    conditions,
     own::{self, MANAGER},
     pod::{self, Phase},
     record::{About, Kind, Recorder},
@@ -18,15 +21,21 @@ use super::{
 use crate::simulation::kubernetes::{
     resources::{JOBS, PODS, ResourceId},
     run::Controller,
-    world::{Change, DeleteOptions, Due, Key, Object, Propagation, World, stamp},
+    world::{Change, Due, Key, Object, World, stamp},
 };
 
+mod end;
+mod indexes;
+mod policy;
+mod run;
 #[cfg(test)]
 mod tests;
 
+use indexes::{index, ranges, unranged};
+use policy::Verdict;
+
 const NAME: &str = "job-controller";
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
-const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
 /// The controller of Jobs.
 #[derive(Clone)]
@@ -108,37 +117,6 @@ fn tracked(pod: &Object) -> bool {
     !pod.finalized() && pod.bare()["metadata"]["finalizers"].to_string().contains(TRACKING)
 }
 
-/// Numbers as a list of ranges: `0-2,5`.
-fn ranges(numbers: &BTreeSet<i64>) -> String {
-    let mut parts: Vec<(i64, i64)> = Vec::new();
-    for number in numbers {
-        match parts.last_mut() {
-            Some((_, last)) if *last + 1 == *number => *last = *number,
-            _ => parts.push((*number, *number)),
-        }
-    }
-    let words: Vec<String> = parts
-        .iter()
-        .map(|(first, last)| match last - first {
-            0 => first.to_string(),
-            1 => format!("{first},{last}"),
-            _ => format!("{first}-{last}"),
-        })
-        .collect();
-    words.join(",")
-}
-
-fn unranged(text: &str) -> BTreeSet<i64> {
-    let mut numbers = BTreeSet::new();
-    for part in text.split(',').filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        if let (Ok(first), Ok(last)) = (first.parse::<i64>(), last.parse::<i64>()) {
-            numbers.extend(first..=last);
-        }
-    }
-    numbers
-}
-
 /// A Job's turn.
 struct Turn {
     job: Arc<Object>,
@@ -149,6 +127,14 @@ struct Turn {
     failed: i64,
     indexes: BTreeSet<i64>,
     indexed: bool,
+    /// How often an index may fail, where that is limited.
+    limit: Option<i64>,
+    /// Indices that have failed for good.
+    lost: BTreeSet<i64>,
+    /// The pod of an index that failed and is to be replaced, and whether that counts.
+    last: BTreeMap<i64, (Arc<Object>, bool)>,
+    /// A failure that is the end of it.
+    fatal: Option<String>,
     now: Timestamp,
 }
 
@@ -165,6 +151,12 @@ impl Turn {
     fn completions(&self) -> Option<i64> {
         let neither = self.value["spec"]["completions"].is_null() && self.value["spec"]["parallelism"].is_null();
         self.spec("completions").or(neither.then_some(1))
+    }
+
+    /// Whether a pod that is going counts as failed at once.
+    fn gone_is_failed(&self) -> bool {
+        let policy = &self.value["spec"]["podReplacementPolicy"];
+        *policy != "Failed" && self.value["spec"]["podFailurePolicy"].is_null()
     }
 
     fn suspended(&self) -> bool {
@@ -206,6 +198,10 @@ impl Jobs {
             failed: pod::number(&status["failed"], 0),
             indexes: unranged(status["completedIndexes"].as_str().unwrap_or_default()),
             indexed: value["spec"]["completionMode"] == "Indexed",
+            limit: value["spec"]["backoffLimitPerIndex"].as_i64(),
+            lost: unranged(status["failedIndexes"].as_str().unwrap_or_default()),
+            last: BTreeMap::new(),
+            fatal: None,
             active: Vec::new(),
             value,
             status,
@@ -230,8 +226,8 @@ impl Jobs {
             if turn.suspended() {
                 self.suspend(world, &mut turn);
             } else {
-                self.resume(world, &mut turn);
                 self.keep_running(world, &mut turn, last_failure);
+                self.resume(world, &mut turn);
             }
         }
         self.report(world, turn);
@@ -240,20 +236,15 @@ impl Jobs {
     /// Counts the pods that have ended. Returns when the last one failed.
     fn count(&mut self, world: &mut World, turn: &mut Turn) -> Option<Timestamp> {
         let mut last_failure = None;
+        let mut failed = Vec::new();
         for pod in pod::owned(world, turn.job.uid()) {
             let facts = pod::facts(&pod);
             match facts.phase {
-                Phase::Succeeded | Phase::Failed => {
-                    let ended = facts.ready_since.unwrap_or(turn.now);
-                    if facts.phase == Phase::Failed {
-                        last_failure = last_failure.max(Some(ended));
-                    }
+                Phase::Succeeded => {
                     if !tracked(&pod) {
                         continue;
                     }
-                    if facts.phase == Phase::Failed {
-                        turn.failed += 1;
-                    } else if turn.indexed {
+                    if turn.indexed {
                         turn.indexes.extend(index(&pod));
                         turn.succeeded = i64::try_from(turn.indexes.len()).unwrap_or_default();
                     } else {
@@ -261,93 +252,53 @@ impl Jobs {
                     }
                     untrack(world, pod.key());
                 }
-                // One that goes before it has ended counts as failed; it is counted when it is through.
+                Phase::Failed => failed.push(pod),
                 _ if pod.deleting() => {
-                    if tracked(&pod) && pod.node().is_none() {
-                        turn.failed += 1;
-                        untrack(world, pod.key());
+                    // Nobody ends one that is on no node.
+                    if turn.gone_is_failed() || pod.node().is_none() {
+                        failed.push(pod);
                     }
                 }
                 _ => turn.active.push(pod),
             }
         }
+        let active: BTreeSet<i64> = turn.active.iter().filter_map(|pod| index(pod)).collect();
+        for pod in failed {
+            let facts = pod::facts(&pod);
+            let ended = facts.ready_since.filter(|_| facts.phase == Phase::Failed);
+            last_failure = last_failure.max(Some(ended.unwrap_or(turn.now)));
+            if tracked(&pod) {
+                self.count_failure(world, turn, &pod, &active);
+            }
+        }
         last_failure
     }
 
-    /// Whether it has failed or is done, before all of its pods are.
-    fn judge(&mut self, world: &mut World, turn: &mut Turn) {
-        if turn.is("FailureTarget") || turn.is("SuccessCriteriaMet") {
-            return;
-        }
-        let limit = turn.spec("backoffLimit").unwrap_or(6);
-        let restarts: i64 = turn.active.iter().map(|pod| pod::facts(pod).restarts).sum();
-        let on_failure = turn.value["spec"]["template"]["spec"]["restartPolicy"] == "OnFailure";
-        let deadline = turn
-            .spec("activeDeadlineSeconds")
-            .filter(|_| !turn.suspended())
-            .and_then(|seconds| Some(turn.started()? + SignedDuration::from_secs(seconds)));
-        if turn.failed > limit || on_failure && restarts > 0 && restarts >= limit {
-            let message = "Job has reached the specified backoff limit";
-            turn.note(("FailureTarget", "True"), "BackoffLimitExceeded", message);
-        } else if deadline.is_some_and(|deadline| deadline <= turn.now) {
-            let message = "Job was active longer than specified deadline";
-            turn.note(("FailureTarget", "True"), "DeadlineExceeded", message);
-        } else {
-            if let Some(deadline) = deadline {
-                self.turns.ask_at(world, turn.job.key(), deadline);
+    fn count_failure(&mut self, world: &mut World, turn: &mut Turn, pod: &Arc<Object>, active: &BTreeSet<i64>) {
+        let value = pod.value();
+        let verdict = policy::of_failure(&turn.value, &value);
+        let counts = verdict != Verdict::Ignored;
+        if let (Some(limit), Some(index)) = (turn.limit, index(pod)) {
+            if verdict == Verdict::FailsIndex || counts && indexes::failures(&value) >= limit {
+                turn.lost.insert(index);
             }
-            let complete = match turn.completions() {
-                Some(completions) => turn.succeeded >= completions && turn.active.is_empty(),
-                None => turn.succeeded > 0 && turn.active.is_empty(),
-            };
-            if complete {
-                let message = "Reached expected number of succeeded pods";
-                turn.note(("SuccessCriteriaMet", "True"), "CompletionsReached", message);
+            // It is counted when there is another one, which says how often the index has failed.
+            if !turn.lost.contains(&index) && !turn.indexes.contains(&index) && !active.contains(&index) {
+                turn.last.insert(index, (Arc::clone(pod), counts));
+                return;
             }
         }
-    }
-
-    /// Brings it to its end, if that is what it has come to. Returns whether it has.
-    fn finish(&mut self, world: &mut World, turn: &mut Turn) -> bool {
-        let about = About::object(&turn.job);
-        if turn.is("FailureTarget") {
-            let pods = std::mem::take(&mut turn.active);
-            for pod in &pods {
-                self.delete(world, turn, pod);
-            }
-            // It has failed only when the last of its pods has ended.
-            if !left(world, turn).is_empty() {
-                return true;
-            }
-            let target = conditions::find(&turn.status, "FailureTarget")
-                .cloned()
-                .unwrap_or_default();
-            let text = |field: &str| target[field].as_str().unwrap_or_default().to_owned();
-            let (reason, message) = (text("reason"), text("message"));
-            turn.note(("Failed", "True"), &reason, &message);
-            self.events.record(world, &about, Kind::Warning, &reason, &message);
-            return true;
+        if let Verdict::FailsJob(why) = verdict {
+            turn.fatal.get_or_insert(why);
         }
-        if !turn.is("SuccessCriteriaMet") {
-            return false;
-        }
-        if left(world, turn).is_empty() {
-            turn.note(
-                ("Complete", "True"),
-                "CompletionsReached",
-                "Reached expected number of succeeded pods",
-            );
-            turn.status["completionTime"] = stamp(turn.now).into();
-            self.events
-                .record(world, &about, Kind::Normal, "Completed", "Job completed");
-        }
-        true
+        turn.failed += i64::from(counts);
+        untrack(world, pod.key());
     }
 
     fn suspend(&mut self, world: &mut World, turn: &mut Turn) {
         let pods = std::mem::take(&mut turn.active);
         for pod in &pods {
-            self.delete(world, turn, pod);
+            self.dismiss(world, turn, pod);
         }
         if !turn.is("Suspended") {
             turn.note(("Suspended", "True"), "JobSuspended", "Job suspended");
@@ -367,82 +318,6 @@ impl Jobs {
             let about = About::object(&turn.job);
             self.events
                 .record(world, &about, Kind::Normal, "Resumed", "Job resumed");
-        }
-    }
-
-    /// As many pods as are wanted and needed.
-    fn keep_running(&mut self, world: &mut World, turn: &mut Turn, last_failure: Option<Timestamp>) {
-        let active = i64::try_from(turn.active.len()).unwrap_or_default();
-        let wanted = match turn.completions() {
-            None if turn.succeeded > 0 => active,
-            None => turn.parallelism(),
-            Some(completions) => turn.parallelism().min((completions - turn.succeeded).max(0)),
-        };
-        if active > wanted {
-            let mut pods = turn.active.clone();
-            pods.sort_by_key(|pod| {
-                let facts = pod::facts(pod);
-                (
-                    pod.node().is_some(),
-                    facts.phase,
-                    facts.ready,
-                    Reverse(facts.created),
-                    pod.key().clone(),
-                )
-            });
-            for pod in pods.iter().take(usize::try_from(active - wanted).unwrap_or_default()) {
-                self.delete(world, turn, pod);
-                turn.active.retain(|other| other.uid() != pod.uid());
-            }
-            return;
-        }
-        if active == wanted {
-            return;
-        }
-        // Pods that fail one after the other come back later each time.
-        if let Some(last) = last_failure.filter(|_| turn.failed > 0) {
-            let (first, longest) = latency::JOB_BACK_OFF;
-            let doubled = i32::try_from((turn.failed - 1).min(10)).unwrap_or_default();
-            let until = last + (first * 2_i32.pow(doubled.unsigned_abs())).min(longest);
-            if until > turn.now {
-                self.turns.ask_at(world, turn.job.key(), until);
-                return;
-            }
-        }
-        let taken: BTreeSet<i64> = turn.active.iter().filter_map(|pod| index(pod)).collect();
-        let mut free = (0..turn.completions().unwrap_or_default())
-            .filter(|index| !taken.contains(index) && !turn.indexes.contains(index))
-            .collect::<Vec<_>>()
-            .into_iter();
-        for _ in active..wanted {
-            let number = free.next();
-            let pod = new_pod(turn, number.filter(|_| turn.indexed));
-            let about = About::object(&turn.job);
-            match own::create(world, PODS, pod, &turn.job) {
-                Ok(pod) => {
-                    let message = format!("Created pod: {}", pod.name());
-                    self.events
-                        .record(world, &about, Kind::Normal, "SuccessfulCreate", &message);
-                    turn.active.push(pod);
-                }
-                Err(refusal) => {
-                    let message = format!("Error creating: {refusal}");
-                    self.events
-                        .record(world, &about, Kind::Warning, "FailedCreate", &message);
-                    self.turns
-                        .ask_at(world, turn.job.key(), turn.now + latency::JOB_BACK_OFF.0);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn delete(&mut self, world: &mut World, turn: &Turn, pod: &Object) {
-        if world.delete(pod.key(), &DeleteOptions::default()).is_ok() {
-            let message = format!("Deleted pod: {}", pod.name());
-            let about = About::object(&turn.job);
-            self.events
-                .record(world, &about, Kind::Normal, "SuccessfulDelete", &message);
         }
     }
 
@@ -469,65 +344,11 @@ impl Jobs {
         if turn.indexed && !turn.indexes.is_empty() {
             status["completedIndexes"] = ranges(&turn.indexes).into();
         }
+        if turn.limit.is_some() {
+            status["failedIndexes"] = ranges(&turn.lost).into();
+        }
         if status != turn.value["status"] {
             world.update_status(turn.job.key(), MANAGER, |old| *old = status).ok();
         }
     }
-
-    /// A Job that has finished goes after its time to live.
-    fn expire(&mut self, world: &mut World, turn: &Turn) {
-        let Some(seconds) = turn.spec("ttlSecondsAfterFinished") else {
-            return;
-        };
-        let finished = ["Complete", "Failed"].into_iter().find_map(|kind| {
-            let condition = conditions::find(&turn.status, kind)?;
-            condition["lastTransitionTime"].as_str()?.parse::<Timestamp>().ok()
-        });
-        let Some(finished) = finished.filter(|_| !turn.job.deleting()) else {
-            return;
-        };
-        let end = finished + SignedDuration::from_secs(seconds);
-        if end > turn.now {
-            self.turns.ask_at(world, turn.job.key(), end);
-            return;
-        }
-        let options = DeleteOptions {
-            propagation: Some(Propagation::Foreground),
-            uid: Some(turn.job.uid().to_string()),
-            ..DeleteOptions::default()
-        };
-        world.delete(turn.job.key(), &options).ok();
-    }
-}
-
-/// Its pods that have not ended yet.
-fn left(world: &World, turn: &Turn) -> Vec<Arc<Object>> {
-    let mut pods = pod::owned(world, turn.job.uid());
-    pods.retain(|pod| pod::facts(pod).running_or_coming());
-    pods
-}
-
-fn index(pod: &Object) -> Option<i64> {
-    pod.label(INDEX)?.parse().ok()
-}
-
-fn new_pod(turn: &Turn, index: Option<i64>) -> Value {
-    let mut pod = own::pod_from(&turn.value["spec"]["template"], &turn.job);
-    let (name, uid) = (turn.job.name(), &**turn.job.uid());
-    for (label, value) in [
-        ("batch.kubernetes.io/controller-uid", uid),
-        ("batch.kubernetes.io/job-name", name),
-        ("controller-uid", uid),
-        ("job-name", name),
-    ] {
-        pod["metadata"]["labels"][label] = value.into();
-    }
-    pod["metadata"]["finalizers"] = json!([TRACKING]);
-    if let Some(index) = index {
-        pod["metadata"]["generateName"] = format!("{name}-{index}-").into();
-        pod["metadata"]["labels"][INDEX] = index.to_string().into();
-        pod["metadata"]["annotations"][INDEX] = index.to_string().into();
-        pod["spec"]["hostname"] = format!("{name}-{index}").into();
-    }
-    pod
 }

@@ -57,7 +57,8 @@ fn empty(world: &mut World, key: &Key) -> bool {
         .resources()
         .iter()
         .filter(|resource| resource.namespaced && resource.verbs != MEASURED)
-        .map(|resource| (resource.id, resource.qualified()))
+        // With the dot, though the core group has no name.
+        .map(|resource| (resource.id, format!("{}.{}", resource.plural, resource.group)))
         .collect();
     let mut left: BTreeMap<String, usize> = BTreeMap::new();
     let mut held: BTreeMap<String, usize> = BTreeMap::new();
@@ -94,7 +95,7 @@ fn empty(world: &mut World, key: &Key) -> bool {
             finalizers.retain(|finalizer| finalizer != "kubernetes");
         }
     };
-    world.overwrite(key, MANAGER, finalized).ok();
+    world.overwrite(key, finalized).ok();
     true
 }
 

@@ -302,6 +302,7 @@ impl NodeLifecycle {
         let mut current = ready.clone();
         if now.duration_since(heard.at) > grace && ready != "Unknown" {
             doubt(world, object.key(), now);
+            warn(world, object.key());
             "Unknown".clone_into(&mut current);
         }
         let lost = (ready == "True" || heard.ready == "True") && current != "True";

@@ -9,9 +9,12 @@ use super::{
     template,
 };
 use crate::simulation::kubernetes::{
-    resources::CONTROLLER_REVISIONS,
+    resources::{CONTROLLER_REVISIONS, DAEMON_SETS},
     world::{DeleteOptions, Key, Object, World},
 };
+
+/// The label in which a revision carries its hash.
+const HASH_LABEL: &str = "controller.kubernetes.io/hash";
 
 /// A revision.
 #[derive(Clone, Debug)]
@@ -34,7 +37,11 @@ fn read(object: &Object) -> Revision {
     }
     Revision {
         name: object.name().to_owned(),
-        hash: object.label(template::REVISION_LABEL).unwrap_or_default().to_owned(),
+        hash: object
+            .label(HASH_LABEL)
+            .or_else(|| object.label(template::REVISION_LABEL))
+            .unwrap_or_default()
+            .to_owned(),
         number: value["revision"].as_i64().unwrap_or_default(),
         template,
     }
@@ -76,7 +83,13 @@ pub fn current(world: &mut World, owner: &Arc<Object>, value: &Value) -> Option<
     for collisions in 0..100 {
         let hash = template::hash(wanted, collisions);
         let mut labels = wanted["metadata"]["labels"].clone();
-        labels[template::REVISION_LABEL] = hash.as_str().into();
+        // A DaemonSet marks its revisions as it marks its pods.
+        let label = if owner.key().resource == DAEMON_SETS {
+            template::REVISION_LABEL
+        } else {
+            HASH_LABEL
+        };
+        labels[label] = hash.as_str().into();
         let revision = json!({
             "metadata": {"name": format!("{}-{hash}", owner.name()), "labels": labels},
             "data": {"spec": {"template": data}},

@@ -318,7 +318,7 @@ impl Scheduler {
     fn bind(&mut self, world: &mut World, pod: &Arc<Object>, node: &str) {
         self.refused.remove(pod.key());
         let now = world.now();
-        let bound = world.overwrite(pod.key(), MANAGER, |pod| {
+        let bound = world.overwrite(pod.key(), |pod| {
             pod["spec"]["nodeName"] = node.into();
             let condition = Condition {
                 kind: "PodScheduled",

@@ -232,9 +232,6 @@ impl StatefulSets {
         let revision = set.revision_for(number);
         let mut pod = own::pod_from(&revision.template, &set.object);
         let name = format!("{}-{number}", set.object.name());
-        if let Some(fields) = pod["metadata"].as_object_mut() {
-            fields.remove("generateName");
-        }
         pod["metadata"]["name"] = name.as_str().into();
         for (label, value) in [
             (POD_NAME, name.as_str()),

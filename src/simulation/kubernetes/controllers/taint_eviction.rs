@@ -3,9 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use super::{
-    conditions::{self, Condition},
+    conditions,
     node::{self, Taint, Toleration},
     own::MANAGER,
     pod,
@@ -176,16 +177,17 @@ impl TaintEviction {
         let about = About::object(pod);
         self.events
             .record(world, &about, Kind::Normal, "TaintManagerEviction", &message);
-        let now = world.now();
+        let (now, seen) = (world.now(), pod.generation());
         world
             .update_status(pod.key(), MANAGER, |status| {
-                let condition = Condition {
-                    kind: "DisruptionTarget",
-                    status: "True",
-                    reason: "DeletionByTaintManager",
-                    message: "Taint manager: deleting due to NoExecute taint",
-                };
-                conditions::set(status, condition, now);
+                let condition = json!({
+                    "type": "DisruptionTarget",
+                    "status": "True",
+                    "observedGeneration": seen,
+                    "reason": "DeletionByTaintManager",
+                    "message": "Taint manager: deleting due to NoExecute taint",
+                });
+                conditions::place(status, condition, now);
             })
             .ok();
         world.delete(pod.key(), &DeleteOptions::default()).ok();

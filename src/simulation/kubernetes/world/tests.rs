@@ -104,7 +104,7 @@ fn indexes_follow_the_objects() {
     assert_eq!(world.owned_by("u1").count(), 1);
     assert_eq!(world.labelled(PODS, "default", &[("app", "web")]).count(), 2);
     world
-        .overwrite(&key, "test", |pod| pod["spec"]["nodeName"] = "n1".into())
+        .overwrite(&key, |pod| pod["spec"]["nodeName"] = "n1".into())
         .unwrap();
     world
         .update(&key, "test", |pod| {

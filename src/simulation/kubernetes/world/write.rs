@@ -59,7 +59,7 @@ impl World {
         manager: &str,
         change: impl FnOnce(&mut Value),
     ) -> Result<Option<Arc<Object>>, Refusal> {
-        self.change(key, Part::Main, manager, change)
+        self.change(key, Part::Main, Some(manager), change)
     }
 
     /// Changes the status of an object, and reads nothing else. One that is equal afterwards is not written.
@@ -91,17 +91,12 @@ impl World {
         manager: &str,
         change: impl FnOnce(&mut Value),
     ) -> Result<Option<Arc<Object>>, Refusal> {
-        self.change(key, Part::Status, manager, change)
+        self.change(key, Part::Status, Some(manager), change)
     }
 
-    /// Changes both at once: what a binding and a bootstrap do, and no client can.
-    pub fn overwrite(
-        &mut self,
-        key: &Key,
-        manager: &str,
-        change: impl FnOnce(&mut Value),
-    ) -> Result<Option<Arc<Object>>, Refusal> {
-        self.change(key, Part::Whole, manager, change)
+    /// Changes both at once: what a binding and a bootstrap do, and no client can. Nobody is noted as the writer.
+    pub fn overwrite(&mut self, key: &Key, change: impl FnOnce(&mut Value)) -> Result<Option<Arc<Object>>, Refusal> {
+        self.change(key, Part::Whole, None, change)
     }
 
     /// Returns the object as it is now; `None` when the change was the end of it.
@@ -109,7 +104,7 @@ impl World {
         &mut self,
         key: &Key,
         part: Part,
-        manager: &str,
+        manager: Option<&str>,
         change: impl FnOnce(&mut Value),
     ) -> Result<Option<Arc<Object>>, Refusal> {
         let Some(live) = self.get(key).cloned() else {
@@ -130,7 +125,10 @@ impl World {
             self.erase(key, &old, live.managed().clone());
             return Ok(None);
         }
-        let managed = self.owned_after(&live, part, manager, Change::Whole(&old, &new));
+        let managed = match manager {
+            Some(manager) => self.owned_after(&live, part, manager, Change::Whole(&old, &new)),
+            None => live.managed().clone(),
+        };
         Ok(Some(self.keep(key.clone(), &new, managed)))
     }
 

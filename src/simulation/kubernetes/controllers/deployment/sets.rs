@@ -179,7 +179,10 @@ pub(super) fn renumber(world: &mut World, deployment: &mut Deployment, set: Set,
     let mut value = set.value.clone();
     let annotated = annotate(deployment, &mut value, revision, false);
     if annotated || pod::number(&value["spec"]["minReadySeconds"], 0) != deployment.min_ready {
-        value["spec"]["minReadySeconds"] = deployment.min_ready.into();
+        match value["spec"].as_object_mut() {
+            Some(spec) if deployment.min_ready == 0 => drop(spec.remove("minReadySeconds")),
+            _ => value["spec"]["minReadySeconds"] = deployment.min_ready.into(),
+        }
         let written = world.update(set.object.key(), MANAGER, |set| *set = value);
         return written.ok().flatten().map_or(set, |object| Set::read(&object));
     }
@@ -298,10 +301,13 @@ pub(super) fn renew(status: &mut Value, (kind, value, reason): (&str, &str, &str
         message,
     };
     conditions::set(status, condition, now);
+    // What was written last stands last.
     if let Some(conditions) = status["conditions"].as_array_mut()
-        && let Some(condition) = conditions.iter_mut().find(|condition| condition["type"] == kind)
+        && let Some(at) = conditions.iter().position(|condition| condition["type"] == kind)
     {
+        let mut condition = conditions.remove(at);
         condition["lastUpdateTime"] = stamp(now).into();
+        conditions.push(condition);
     }
 }
 

@@ -53,8 +53,8 @@ fn a_silent_node_is_unknown_after_its_grace_and_loses_its_pods_after_theirs() {
     assert_eq!(
         taints(&cluster, "n1"),
         [
-            "node.kubernetes.io/unreachable:NoExecute",
-            "node.kubernetes.io/unreachable:NoSchedule"
+            "node.kubernetes.io/unreachable:NoSchedule",
+            "node.kubernetes.io/unreachable:NoExecute"
         ]
     );
     let there = cluster

@@ -116,8 +116,8 @@ fn tells_the_story_of_a_bad_week() {
       web-69f94f5d48 on n2: Running ready restarts=0
       web-69f94f5d48 on n3: Running ready restarts=0
     and says
-      Progressing=True NewReplicaSetAvailable
       Available=True MinimumReplicasAvailable
+      Progressing=True NewReplicaSetAvailable
     One pod crashes for two minutes
       web-69f94f5d48 on n1: CrashLoopBackOff restarts=4
       web-69f94f5d48 on n2: Running ready restarts=0
@@ -145,15 +145,15 @@ fn tells_the_story_of_a_bad_week() {
       n3: Running ready restarts=0
       n2: Running restarts=0
     and says
-      Progressing=False ProgressDeadlineExceeded
       Available=True MinimumReplicasAvailable
+      Progressing=False ProgressDeadlineExceeded
     It is rolled back
       web-69f94f5d48 on n1: Running ready restarts=0
       web-69f94f5d48 on n1: Running ready restarts=0
       web-69f94f5d48 on n3: Running ready restarts=0
     and says
-      Progressing=True NewReplicaSetAvailable
       Available=True MinimumReplicasAvailable
+      Progressing=True NewReplicaSetAvailable
     ReplicaSets
       revision 2 before -: 0 replicas
       revision 3 before 1: 3 replicas
