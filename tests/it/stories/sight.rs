@@ -32,6 +32,9 @@ static SHARED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r" to (node-\d+|sto
 /// `0/5 nodes are available: 2 Insufficient cpu, 3 node(s) …`
 static NODES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\b\d+(/\d+)? (nodes? |node\(s\)|[A-Z])").unwrap());
 
+/// The head and the message of an Event, with the nanosecond at which it was recorded.
+type Numbered = (u64, [String; 2]);
+
 /// What comes with what a story speaks of.
 const SEEN: &[(&str, &[&str])] = &[
     ("deployments", &["deployments", "replicasets", "pods"]),
@@ -214,7 +217,7 @@ impl Sight {
 
     /// The Events of each object, in the order in which they were recorded.
     fn events(&self, events: Vec<Value>, unordered: &BTreeSet<String>) -> Vec<(String, Value)> {
-        let mut of: BTreeMap<(String, String), Vec<(u64, [String; 2])>> = BTreeMap::new();
+        let mut of: BTreeMap<(String, String), Vec<Numbered>> = BTreeMap::new();
         for event in events {
             let component = ["/reportingComponent", "/source/component"]
                 .into_iter()

@@ -29,6 +29,9 @@ pub(super) struct Rollout {
     wanted: Vec<String>,
 }
 
+/// A new pod and an old one.
+type Pair = (Option<Arc<Object>>, Option<Arc<Object>>);
+
 impl Rollout {
     pub(super) fn read(world: &World, value: &Value, update: &Revision, nodes: &[Arc<Object>], wish: &Wish) -> Self {
         let wanted: Vec<String> = nodes
@@ -59,7 +62,7 @@ impl Rollout {
         }
     }
 
-    fn new(&self, pod: &Object) -> bool {
+    fn is_new(&self, pod: &Object) -> bool {
         pod.label(REVISION_LABEL) == Some(self.hash.as_str())
     }
 
@@ -68,12 +71,12 @@ impl Rollout {
     }
 
     /// The new and the old pod of a node; `None` where there are more of them.
-    fn pair(&self, here: &[Arc<Object>]) -> Option<(Option<Arc<Object>>, Option<Arc<Object>>)> {
+    fn pair(&self, here: &[Arc<Object>]) -> Option<Pair> {
         let (new, old): (Vec<_>, Vec<_>) = here
             .iter()
             .filter(|pod| !pod.deleting())
             .cloned()
-            .partition(|pod| self.new(pod));
+            .partition(|pod| self.is_new(pod));
         (new.len() <= 1 && old.len() <= 1).then(|| (new.into_iter().next(), old.into_iter().next()))
     }
 
@@ -82,7 +85,7 @@ impl Rollout {
         if self.surge == 0 || running.len() <= 1 {
             return running.into_iter().skip(1).collect();
         }
-        let (mut new, mut old): (Vec<_>, Vec<_>) = running.into_iter().partition(|pod| self.new(pod));
+        let (mut new, mut old): (Vec<_>, Vec<_>) = running.into_iter().partition(|pod| self.is_new(pod));
         let mut spare: Vec<_> = new.drain(new.len().min(1)..).collect();
         spare.extend(old.drain(old.len().min(1)..));
         if let (Some(new), Some(old)) = (new.pop(), old.pop())
