@@ -26,8 +26,6 @@ use crate::differential::{
 
 /// How many stories are told at a time: most of the time they wait for something.
 const AT_ONCE: usize = 8;
-/// The most letters of a value that a report shows.
-const SHOWN: usize = 1200;
 
 /// A story: its name, and the lines that are told one after another.
 pub struct Story {
@@ -129,17 +127,6 @@ async fn controllers_do_the_same_on_both_sides() {
 fn describe(line: &str, differences: &[Difference], report: &mut String) {
     writeln!(report, "  {line}").unwrap();
     for difference in differences {
-        let shown = |value: &Option<serde_json::Value>| {
-            let text = value
-                .as_ref()
-                .map_or_else(|| "(absent)".to_owned(), ToString::to_string);
-            match text.char_indices().nth(SHOWN) {
-                Some((at, _)) => format!("{} …", &text[..at]),
-                None => text,
-            }
-        };
-        writeln!(report, "     {}", difference.path).unwrap();
-        writeln!(report, "       real       {}", shown(&difference.real)).unwrap();
-        writeln!(report, "       simulated  {}", shown(&difference.simulated)).unwrap();
+        difference.describe(report);
     }
 }

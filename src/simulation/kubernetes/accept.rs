@@ -50,12 +50,17 @@ pub const TYPES: &str = "application/json, application/yaml, application/vnd.kub
 /// In which types a watch is.
 pub const STREAMS: &str = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 
+/// All that `Accept` says.
+pub fn asked(headers: &HeaderMap) -> String {
+    let accept = headers.get_all(header::ACCEPT).iter();
+    let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
+    accept.join(",")
+}
+
 /// Reads `Accept`. The first form that can be made wins; protobuf never can here. What can be watched, too, offers that when it
 /// has nothing of what is asked for.
 pub fn accepted(headers: &HeaderMap, streams: bool) -> Result<(Form, Syntax), Refusal> {
-    let accept = headers.get_all(header::ACCEPT).iter();
-    let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
-    let accept = accept.join(",");
+    let accept = asked(headers);
     if accept.trim().is_empty() {
         return Ok((Form::Whole, Syntax::Json));
     }
@@ -105,9 +110,7 @@ pub fn accepted(headers: &HeaderMap, streams: bool) -> Result<(Form, Syntax), Re
 
 /// Whether something will do that is written as it is; else whether it shall be made into something else.
 pub fn plain(headers: &HeaderMap) -> Result<(), bool> {
-    let accept = headers.get_all(header::ACCEPT).iter();
-    let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
-    let accept = accept.join(",");
+    let accept = asked(headers);
     if accept.trim().is_empty() {
         return Ok(());
     }

@@ -94,12 +94,7 @@ fn of(resources: &Resources, group: &str, version: &str) -> Vec<(Resource, Serve
 }
 
 fn aggregated(call: &Call) -> bool {
-    let accept = call.headers.get_all(http::header::ACCEPT).iter();
-    let clauses: Vec<&str> = accept
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .collect();
-    clauses.iter().any(|clause| {
+    accept::asked(&call.headers).split(',').any(|clause| {
         let json = clause.trim().starts_with("application/json");
         json && parameter(clause, "as") == Some("APIGroupDiscoveryList")
             && parameter(clause, "g") == Some("apidiscovery.k8s.io")

@@ -96,10 +96,7 @@ impl Served<'_> {
         if let Some(types) = schema::of_kind(api_version, kind) {
             schema::decode(value.clone(), types)?;
         }
-        let package = match self.resource.group.split('.').next() {
-            None | Some("") => "core",
-            Some(package) => package,
-        };
+        let package = self.resource.package();
         let version = api_version.rsplit('/').next().unwrap_or_default();
         Err(format!(
             "converting ({version}.{kind}) to ({package}.{}): unknown conversion",

@@ -10,4 +10,4 @@ mod tests;
 
 pub use json_patch::{Operation, apply as apply_json};
 pub use merge::merge;
-pub use strategic::{StrategicError, apply as apply_strategic, go_map};
+pub use strategic::{StrategicError, apply as apply_strategic};

@@ -1,4 +1,6 @@
-//! Text between quotes, as Go prints it.
+//! Text between quotes, and values, as Go prints them.
+
+use serde_json::Value;
 
 /// A text in double quotes.
 pub fn quoted(text: &str) -> String {
@@ -27,6 +29,26 @@ pub fn escaped(letter: char) -> String {
         _ if code < 0x20 || code == 0x7f => format!("\\x{code:02x}"),
         // Not printed: what controls, the space that does not break, and the hyphen that is not seen.
         _ if letter.is_control() || matches!(code, 0xa0 | 0xad) => format!("\\u{code:04x}"),
+        other => other.to_string(),
+    }
+}
+
+/// A value as Go prints it with `%v`.
+pub fn go_map(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("{name}:{}", go_map(value)))
+                .collect();
+            format!("map[{}]", fields.join(" "))
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(go_map).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::String(text) => text.clone(),
+        Value::Null => "<nil>".to_owned(),
         other => other.to_string(),
     }
 }

@@ -131,6 +131,14 @@ impl Resource {
         qualified(&self.plural, &self.group)
     }
 
+    /// The Go package of its types, as errors name it.
+    pub fn package(&self) -> &str {
+        match self.group.split('.').next().unwrap_or_default() {
+            "" => "core",
+            package => package,
+        }
+    }
+
     /// The `apiVersion` of the stored version.
     pub fn api_version(&self) -> String {
         api_version(&self.group, &self.version)

@@ -72,9 +72,16 @@ pub fn describe(case: &Case, differences: &[Difference], report: &mut String) {
             last = difference.call;
             writeln!(report, "  {last}. {}", case.calls[last - 1].line).unwrap();
         }
-        writeln!(report, "     {}", difference.path).unwrap();
-        writeln!(report, "       real       {}", shown(difference.real.as_ref())).unwrap();
-        writeln!(report, "       simulated  {}", shown(difference.simulated.as_ref())).unwrap();
+        difference.describe(report);
+    }
+}
+
+impl Difference {
+    /// Writes down where it is and both values.
+    pub fn describe(&self, report: &mut String) {
+        writeln!(report, "     {}", self.path).unwrap();
+        writeln!(report, "       real       {}", shown(self.real.as_ref())).unwrap();
+        writeln!(report, "       simulated  {}", shown(self.simulated.as_ref())).unwrap();
     }
 }
 

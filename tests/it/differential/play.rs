@@ -107,14 +107,19 @@ async fn until(case: &Case, call: &Call, side: &Side, namespace: &str, answers: 
 
 /// Whether all that is wanted is there.
 fn contains(value: &Value, wanted: &Value) -> bool {
+    contains_by(value, wanted, Value::eq)
+}
+
+/// The same, where what is no object and no list is compared by something else.
+pub fn contains_by(value: &Value, wanted: &Value, same: fn(&Value, &Value) -> bool) -> bool {
     match (value, wanted) {
         (Value::Object(value), Value::Object(wanted)) => wanted
             .iter()
-            .all(|(name, wanted)| contains(value.get(name).unwrap_or(&Value::Null), wanted)),
+            .all(|(name, wanted)| contains_by(value.get(name).unwrap_or(&Value::Null), wanted, same)),
         (Value::Array(value), Value::Array(wanted)) => wanted
             .iter()
-            .all(|wanted| value.iter().any(|value| contains(value, wanted))),
-        (value, wanted) => value == wanted,
+            .all(|wanted| value.iter().any(|value| contains_by(value, wanted, same))),
+        (value, wanted) => same(value, wanted),
     }
 }
 

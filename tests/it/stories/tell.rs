@@ -270,16 +270,10 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// Whether all that is wanted is there.
+/// Whether all that is wanted is there; `*` is any value.
 fn holds(value: &Value, wanted: &Value) -> bool {
-    match (value, wanted) {
-        (Value::Object(value), Value::Object(wanted)) => wanted
-            .iter()
-            .all(|(name, wanted)| holds(value.get(name).unwrap_or(&Value::Null), wanted)),
-        (Value::Array(value), Value::Array(wanted)) => wanted
-            .iter()
-            .all(|wanted| value.iter().any(|value| holds(value, wanted))),
-        (value, Value::String(any)) if any == "*" => !value.is_null(),
-        (value, wanted) => value == wanted,
-    }
+    play::contains_by(value, wanted, |value, wanted| match wanted.as_str() {
+        Some("*") => !value.is_null(),
+        _ => value == wanted,
+    })
 }

@@ -125,18 +125,22 @@ impl DaemonSets {
         for pod in pods {
             by_node.entry(place(&pod)).or_default().push(pod);
         }
-        let nodes: Vec<Arc<Object>> = world.list(NODES, None).cloned().collect();
         let wish = Wish::read(&value["spec"]["template"]["spec"]);
-        let rollout = Rollout::read(world, &value, &update, &nodes, &wish);
+        let nodes: Vec<(Arc<str>, (bool, bool))> = world
+            .list(NODES, None)
+            .map(|node| (Arc::clone(&node.key().name), wish.may(node)))
+            .collect();
+        let wanted = nodes.iter().filter(|(_, (to_be, _))| *to_be);
+        let wanted = wanted.map(|(name, _)| name.to_string()).collect();
+        let rollout = Rollout::read(world, &value, &update, wanted);
         let mut busy = false;
-        for node in &nodes {
-            let (to_be, stays) = wish.may(node);
-            let here = by_node.get(node.name()).map(Vec::as_slice).unwrap_or_default();
-            if to_be && here.is_empty() {
-                self.make(world, object, &value, &update, node.name());
+        for (node, (to_be, stays)) in &nodes {
+            let here = by_node.get(&**node).map(Vec::as_slice).unwrap_or_default();
+            if *to_be && here.is_empty() {
+                self.make(world, object, &value, &update, node);
                 busy = true;
-            } else if stays {
-                busy |= self.tidy(world, object, &rollout, node.name(), here);
+            } else if *stays {
+                busy |= self.tidy(world, object, &rollout, node, here);
             } else {
                 for pod in here.iter().filter(|pod| !pod.deleting()) {
                     self.delete(world, object, pod);
@@ -154,7 +158,7 @@ impl DaemonSets {
                 self.make(world, object, &value, &update, &node);
             }
         }
-        self.report(world, object, &value, &update, (&nodes, &wish));
+        self.report(world, object, &value, &update, &nodes);
         let limit = pod::number(&value["spec"]["revisionHistoryLimit"], 10);
         let mut used = vec![update.hash.clone()];
         used.extend(
@@ -254,7 +258,7 @@ impl DaemonSets {
         set: &Arc<Object>,
         value: &Value,
         update: &Revision,
-        (nodes, wish): (&[Arc<Object>], &Wish),
+        nodes: &[(Arc<str>, (bool, bool))],
     ) {
         let now = world.now();
         let wait = pod::number(&value["spec"]["minReadySeconds"], 0);
@@ -264,9 +268,8 @@ impl DaemonSets {
         }
         let (mut desired, mut scheduled, mut misplaced, mut ready, mut available, mut updated) = (0, 0, 0, 0, 0, 0);
         let mut soon: Option<Timestamp> = None;
-        for node in nodes {
-            let here = by_node.get_mut(node.name());
-            let (to_be, _) = wish.may(node);
+        for (node, (to_be, _)) in nodes {
+            let here = by_node.get_mut(&**node);
             if !to_be {
                 misplaced += usize::from(here.is_some());
                 continue;

@@ -106,8 +106,8 @@ fn find(world: &World, object: &Object, owner: &Owner) -> Option<Key> {
 }
 
 fn finalizers(object: &Object) -> Vec<String> {
-    let value = object.bare();
-    let finalizers = value["metadata"]["finalizers"].as_array();
+    let metadata = object.metadata();
+    let finalizers = metadata["finalizers"].as_array();
     finalizers
         .into_iter()
         .flatten()

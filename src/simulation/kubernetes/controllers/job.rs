@@ -93,10 +93,7 @@ impl Controller for Jobs {
 
 /// Takes the tracking finalizer away.
 fn untrack(world: &mut World, key: &Key) {
-    let tracked = world
-        .get(key)
-        .is_some_and(|pod| !pod.finalized() && pod.bare()["metadata"]["finalizers"].to_string().contains(TRACKING));
-    if tracked {
+    if world.get(key).is_some_and(|pod| tracked(pod)) {
         world
             .update(key, MANAGER, |pod| {
                 let metadata = &mut pod["metadata"];
@@ -114,7 +111,7 @@ fn untrack(world: &mut World, key: &Key) {
 }
 
 fn tracked(pod: &Object) -> bool {
-    !pod.finalized() && pod.bare()["metadata"]["finalizers"].to_string().contains(TRACKING)
+    !pod.finalized() && pod.metadata()["finalizers"].to_string().contains(TRACKING)
 }
 
 /// A Job's turn.
@@ -275,7 +272,7 @@ impl Jobs {
     }
 
     fn count_failure(&mut self, world: &mut World, turn: &mut Turn, pod: &Arc<Object>, active: &BTreeSet<i64>) {
-        let value = pod.value();
+        let value = pod.bare();
         let verdict = policy::of_failure(&turn.value, &value);
         let counts = verdict != Verdict::Ignored;
         if let (Some(limit), Some(index)) = (turn.limit, index(pod)) {

@@ -250,8 +250,8 @@ impl Kubelets {
         let (number, last) = self.addresses.entry(Arc::clone(node)).or_insert((number, 1));
         *last = if *last >= 254 { 2 } else { *last + 1 };
         let said = world.find(NODES, "", node).and_then(|object| {
-            let value = object.bare();
-            let addresses = value["status"]["addresses"].as_array().cloned().unwrap_or_default();
+            let status = object.status();
+            let addresses = status["addresses"].as_array().cloned().unwrap_or_default();
             let internal = addresses.iter().find(|address| address["type"] == "InternalIP")?;
             internal["address"].as_str().map(str::to_owned)
         });

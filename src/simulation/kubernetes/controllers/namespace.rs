@@ -78,7 +78,7 @@ fn empty(world: &mut World, key: &Key) -> bool {
             }
             if let Some(live) = world.get(&object) {
                 *left.entry(name.clone()).or_default() += 1;
-                for finalizer in live.value()["metadata"]["finalizers"].as_array().into_iter().flatten() {
+                for finalizer in live.metadata()["finalizers"].as_array().into_iter().flatten() {
                     *held
                         .entry(finalizer.as_str().unwrap_or_default().to_owned())
                         .or_default() += 1;

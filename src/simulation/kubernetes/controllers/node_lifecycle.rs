@@ -155,8 +155,8 @@ impl Controller for NodeLifecycle {
 
 /// When a kubelet wrote the status last.
 fn heartbeat(node: &Object) -> Option<String> {
-    let value = node.bare();
-    let ready = conditions::find(&value["status"], "Ready")?;
+    let status = node.status();
+    let ready = conditions::find(&status, "Ready")?;
     ready["lastHeartbeatTime"].as_str().map(str::to_owned)
 }
 

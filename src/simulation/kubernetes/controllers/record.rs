@@ -206,11 +206,12 @@ impl Recorder {
                 similar.messages.clear();
             }
             similar.last = now;
-            if !similar.messages.contains(&mark(&message)) && similar.messages.len() + 1 >= SIMILAR {
+            let said = mark(&message);
+            if !similar.messages.contains(&said) && similar.messages.len() + 1 >= SIMILAR {
                 message = format!("(combined from similar events): {message}");
                 local = String::new();
             } else {
-                similar.messages.insert(mark(&message));
+                similar.messages.insert(said);
             }
             if !self.affords(mark(&source), now) {
                 return;

@@ -149,21 +149,23 @@ impl Set {
         }
         for (name, child) in &self.children {
             let length = path.len();
-            match name.split_once(':') {
-                Some(("k", keys)) => {
-                    let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-                    let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                    path.push_str(&format!("[{}]", keys.join(",")));
-                }
-                Some(("v", value)) => path.push_str(&format!("[={value}]")),
-                Some((_, field)) => {
-                    path.push('.');
-                    path.push_str(field);
-                }
-                None => path.push_str(name),
-            }
+            path.push_str(&shown(name));
             child.collect(path, paths);
             path.truncate(length);
         }
+    }
+}
+
+/// A path element as people read it: `.spec`, `[name="app"]`, `[="a"]`.
+pub(super) fn shown(element: &str) -> String {
+    match element.split_once(':') {
+        Some(("k", keys)) => {
+            let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
+            let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!("[{}]", keys.join(","))
+        }
+        Some(("v", value)) => format!("[={value}]"),
+        Some((_, field)) => format!(".{field}"),
+        None => element.to_owned(),
     }
 }

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::simulation::kubernetes::schema::{Shape, View, element};
+use super::set::shown;
+use crate::simulation::kubernetes::{
+    quoting::go_map,
+    schema::{Shape, View, element},
+};
 
 /// What is wrong with something that is applied, in words.
 pub fn judge(value: &Value, view: View<'_>) -> Option<String> {
@@ -84,9 +88,9 @@ fn walk(value: &Value, view: View<'_>, path: &mut String, errors: &mut Vec<Strin
                 path.truncate(length);
             }
         }
-        (Wanted::Map, other) => refuse(format!("expected map, got &{{{}}}", plain(other)), errors, path),
+        (Wanted::Map, other) => refuse(format!("expected map, got &{{{}}}", go_map(other)), errors, path),
         (Wanted::List, Value::Array(items)) => list(items, view, path, errors),
-        (Wanted::List, other) => refuse(format!("expected list, got &{{{}}}", plain(other)), errors, path),
+        (Wanted::List, other) => refuse(format!("expected list, got &{{{}}}", go_map(other)), errors, path),
         (Wanted::String, Value::String(_))
         | (Wanted::Number, Value::Number(_))
         | (Wanted::Boolean, Value::Bool(_))
@@ -102,8 +106,8 @@ fn walk(value: &Value, view: View<'_>, path: &mut String, errors: &mut Vec<Strin
             let what = format!("expected numeric (int or float), got {}", kind(other));
             refuse(what, errors, path);
         }
-        (Wanted::Boolean, other) => refuse(format!("expected boolean, got &{{{}}}", plain(other)), errors, path),
-        (Wanted::Scalar, other) => refuse(format!("expected any scalar, got &{{{}}}", plain(other)), errors, path),
+        (Wanted::Boolean, other) => refuse(format!("expected boolean, got &{{{}}}", go_map(other)), errors, path),
+        (Wanted::Scalar, other) => refuse(format!("expected any scalar, got &{{{}}}", go_map(other)), errors, path),
     }
 }
 
@@ -128,19 +132,6 @@ fn list(items: &[Value], view: View<'_>, path: &mut String, errors: &mut Vec<Str
     }
 }
 
-/// A path element as people read it: `[name="app"]`.
-fn shown(element: &str) -> String {
-    match element.split_once(':') {
-        Some(("v", value)) => format!("[={value}]"),
-        Some((_, keys)) => {
-            let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-            let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            format!("[{}]", keys.join(","))
-        }
-        None => element.to_owned(),
-    }
-}
-
 /// The type of a value, as Go names it.
 fn kind(value: &Value) -> &'static str {
     match value {
@@ -150,23 +141,6 @@ fn kind(value: &Value) -> &'static str {
         Value::String(_) => "string",
         Value::Array(_) => "[]interface {}",
         Value::Object(_) => "map[string]interface {}",
-    }
-}
-
-/// A value as Go prints it.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(" ")),
-        Value::Object(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|(name, value)| format!("{name}:{}", plain(value)))
-                .collect();
-            format!("map[{}]", fields.join(" "))
-        }
-        other => other.to_string(),
     }
 }
 

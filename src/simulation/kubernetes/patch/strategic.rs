@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::simulation::kubernetes::{
     json,
+    quoting::go_map,
     schema::{self, Shape, Strategy, Type},
 };
 
@@ -360,24 +361,4 @@ fn unknown(directive: &Value, patch: &Map<String, Value>) -> StrategicError {
         "unknown patch type: {directive} in map: {}",
         go_map(&Value::Object(patch.clone()))
     ))
-}
-
-/// A value as Go prints it with `%v`.
-pub fn go_map(value: &Value) -> String {
-    match value {
-        Value::Object(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|(name, value)| format!("{name}:{}", go_map(value)))
-                .collect();
-            format!("map[{}]", fields.join(" "))
-        }
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(go_map).collect();
-            format!("[{}]", items.join(" "))
-        }
-        Value::String(text) => text.clone(),
-        Value::Null => "<nil>".to_owned(),
-        other => other.to_string(),
-    }
 }

@@ -9,7 +9,10 @@ use crate::simulation::kubernetes::{
     request::WriteOptions,
     resources::{BINDINGS, Conversion, PODS},
     strategy::Part,
-    verbs::{Ask, update::storage_error},
+    verbs::{
+        Ask,
+        update::{judge_namespace, storage_error},
+    },
     world::{Key, World, Write},
 };
 
@@ -24,12 +27,7 @@ pub fn bind(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         conversion: Conversion::None,
     };
     let (binding, warnings) = served.read(ask.call, options.validation)?;
-    let given = binding["metadata"]["namespace"].as_str().unwrap_or_default();
-    if !given.is_empty() && given != ask.namespace() {
-        return Err(Refusal::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
-    }
+    judge_namespace(ask, &binding)?;
     let named = binding["metadata"]["name"].as_str().unwrap_or_default();
     let pod = ask.about.name.as_deref().unwrap_or(named);
     if named != pod {

@@ -11,7 +11,7 @@ use crate::simulation::kubernetes::{
     request::{Call, WriteOptions},
     resources::{Conversion, POD_DISRUPTION_BUDGETS, PODS, Resource, ResourceId},
     selectors::Labels,
-    verbs::{Ask, delete},
+    verbs::{Ask, delete, update::judge_namespace},
     world::{DeleteOptions, Key, Object, World},
 };
 
@@ -48,12 +48,7 @@ pub fn evict(world: &mut World, ask: &Ask<'_>) -> Result<Reply, Refusal> {
         conversion: Conversion::None,
     };
     let (eviction, warnings) = served.read(&renewed(ask.call), options.validation)?;
-    let given = eviction["metadata"]["namespace"].as_str().unwrap_or_default();
-    if !given.is_empty() && given != ask.namespace() {
-        return Err(Refusal::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
-    }
+    judge_namespace(ask, &eviction)?;
     if eviction["metadata"]["name"].as_str().unwrap_or_default() != ask.name() {
         return Err(Refusal::bad_request(
             "name in URL does not match name in Eviction object",

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Ask, token};
 use crate::simulation::kubernetes::{
-    accept::Form,
+    accept::{self, Form},
     measured,
     outgoing::{self, ListMetadata},
     refusal::{Cause, Refusal},
@@ -145,10 +145,7 @@ pub fn judge_one_version(current: u64, version: Option<&str>) -> Result<Option<u
 
 /// Refuses a list as the metadata of one object, and an object as those of a list.
 pub fn judge_form(ask: &Ask<'_>, list: bool) -> Result<(), Refusal> {
-    let accept = ask.call.headers.get_all(http::header::ACCEPT).iter();
-    let many = accept
-        .filter_map(|value| value.to_str().ok())
-        .any(|accept| accept.contains("PartialObjectMetadataList"));
+    let many = accept::asked(&ask.call.headers).contains("PartialObjectMetadataList");
     if !matches!(ask.form, Form::Metadata(_)) || many == list {
         return Ok(());
     }
@@ -156,10 +153,7 @@ pub fn judge_form(ask: &Ask<'_>, list: bool) -> Result<(), Refusal> {
     if resource.custom.is_some() && !list {
         return Err(Refusal::new(500, "", "content is not a list"));
     }
-    let package = match resource.group.split('.').next().unwrap_or_default() {
-        "" => "core",
-        package => package,
-    };
+    let package = resource.package();
     let kind = match (&resource.custom, list) {
         (Some(_), _) => "unstructured.UnstructuredList".to_owned(),
         (None, true) => format!("{package}.{}", resource.list_kind),

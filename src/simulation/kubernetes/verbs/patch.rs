@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{Ask, apply, update};
 use crate::simulation::kubernetes::{
     accept, json as documents, outgoing,
-    patch::{self, Operation, StrategicError, go_map},
+    patch::{self, Operation, StrategicError},
+    quoting::go_map,
     refusal::{About, Cause, Refusal},
     reply::Reply,
     request::{FieldValidation, WriteOptions},

@@ -76,7 +76,7 @@ fn conditional(ask: &Ask<'_>) -> bool {
     ask.served.resource.custom.is_some() || matches!(ask.served.resource.id, LEASES | POD_DISRUPTION_BUDGETS)
 }
 
-pub(super) fn judge_namespace(ask: &Ask<'_>, value: &Value) -> Result<(), Refusal> {
+pub fn judge_namespace(ask: &Ask<'_>, value: &Value) -> Result<(), Refusal> {
     let given = value["metadata"]["namespace"].as_str().unwrap_or_default();
     if ask.served.resource.namespaced && !given.is_empty() && given != ask.namespace() {
         return Err(Refusal::bad_request(

@@ -79,7 +79,7 @@ struct Head {
     owners: Box<[Owner]>,
     deleting: bool,
     finalized: bool,
-    /// `"apiVersion":"v1","kind":"Pod"`.
+    api_version: Arc<str>,
     kind: Arc<str>,
     /// `metadata` without resourceVersion and managedFields.
     metadata: Box<str>,
@@ -109,7 +109,6 @@ impl Object {
         shelf: &mut Shelf,
     ) -> Self {
         let nothing = Map::new();
-        let fields = |value: &Value| value.as_object().is_some_and(|fields| !fields.is_empty());
         let metadata = value.get("metadata").and_then(Value::as_object).unwrap_or(&nothing);
         let metadata_text = text_of_fields(metadata, |name, value| !value.is_null() && !OF_A_WRITE.contains(&name));
         let whole = value.as_object().unwrap_or(&nothing);
@@ -128,7 +127,7 @@ impl Object {
         };
         let spec = part("spec", before.and_then(|before| before.spec.as_ref()));
         let status = part("status", before.and_then(|before| before.status.as_ref()));
-        let node = (head.key.resource == PODS && value.get("spec").is_some_and(fields))
+        let node = (head.key.resource == PODS)
             .then(|| value["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()))
             .flatten()
             .map(|node| shelf.text(node));
@@ -178,10 +177,10 @@ impl Object {
 
     /// Its JSON.
     pub fn bytes(&self) -> Bytes {
-        let mut json = Vec::with_capacity(self.size() + self.head.kind.len());
-        json.push(b'{');
-        json.extend_from_slice(self.head.kind.as_bytes());
-        json.push(b',');
+        let mut json = Vec::with_capacity(self.size() + 64);
+        let text = |text: &str| text_of(&text.into());
+        let (version, kind) = (text(&self.head.api_version), text(&self.head.kind));
+        json.extend_from_slice(format!("{{\"apiVersion\":{version},\"kind\":{kind},").as_bytes());
         self.put_untyped(&mut json);
         json.into()
     }
@@ -251,8 +250,9 @@ impl Object {
     /// The whole of it but for who owns what, parsed.
     pub fn bare(&self) -> Value {
         let mut fields: Map<String, Value> = parsed(&self.head.rest);
-        let kind: Map<String, Value> = parsed(&format!("{{{}}}", self.head.kind));
-        fields.extend(kind);
+        for (name, text) in [("apiVersion", &self.head.api_version), ("kind", &self.head.kind)] {
+            fields.insert(name.to_owned(), (**text).into());
+        }
         let mut metadata: Map<String, Value> = parsed(&self.head.metadata);
         if self.revision > 0 {
             metadata.insert("resourceVersion".to_owned(), self.revision.to_string().into());
@@ -272,9 +272,8 @@ impl Object {
     }
 
     /// Its `apiVersion`.
-    pub(super) fn api_version(&self) -> String {
-        let kind: Map<String, Value> = parsed(&format!("{{{}}}", self.head.kind));
-        kind["apiVersion"].as_str().unwrap_or_default().to_owned()
+    pub(super) fn api_version(&self) -> &str {
+        &self.head.api_version
     }
 
     /// Its specification; null without one.
@@ -409,11 +408,7 @@ impl Head {
             };
             owners.iter().map(&mut owner).collect()
         });
-        let kind = format!(
-            "\"apiVersion\":{},\"kind\":{}",
-            text_of(&value["apiVersion"]),
-            text_of(&value["kind"])
-        );
+        let (api_version, kind) = (text(&value["apiVersion"]), text(&value["kind"]));
         Self {
             uid: metadata["uid"].as_str().unwrap_or_default().into(),
             generation: metadata["generation"].as_i64().unwrap_or_default(),
@@ -421,7 +416,8 @@ impl Head {
             owners: owners.unwrap_or_default(),
             deleting: metadata["deletionTimestamp"].is_string(),
             finalized: metadata["finalizers"].as_array().is_none_or(Vec::is_empty),
-            kind: shelf.text(&kind),
+            api_version,
+            kind,
             metadata: metadata_text.into(),
             rest: rest.into(),
             key: Key {

@@ -39,15 +39,12 @@ impl World {
         strategy::prepare_create(self, resource, &mut object);
         admission::furnish(self, resource, &mut object);
         let key = self.begin(resource, &mut object)?;
-        let resources = Arc::clone(&self.resources);
         let version = object["apiVersion"].as_str().unwrap_or_default();
-        let (view, identity) = strategy::owner(resources.get(resource), version, manager, None);
         let nothing = json!({});
         let change = Change::Whole(&nothing, &object);
-        let now = super::stamp(self.now);
-        let managed = ownership::after(&Kept::default(), change, view, &identity, &now, &mut self.shelf);
+        let managed = self.account(&Kept::default(), (resource, version), (manager, None), change);
         let created = self.keep(key, &object, managed);
-        self.complete(&created);
+        self.complete(created.key());
         // What completes it may have written it again.
         Ok(self.get(created.key()).map_or(created, Arc::clone))
     }
@@ -138,15 +135,21 @@ impl World {
         if live.managed().is_empty() {
             return Kept::default();
         }
+        let kind = (live.key().resource, live.api_version());
+        self.account(live.managed(), kind, (manager, part.subresource()), change)
+    }
+
+    fn account(
+        &mut self,
+        kept: &Kept,
+        (resource, version): (ResourceId, &str),
+        (manager, subresource): (&str, Option<&str>),
+        change: Change<'_>,
+    ) -> Kept {
         let resources = Arc::clone(&self.resources);
-        let (view, identity) = strategy::owner(
-            resources.get(live.key().resource),
-            &live.api_version(),
-            manager,
-            part.subresource(),
-        );
+        let (view, identity) = strategy::owner(resources.get(resource), version, manager, subresource);
         let now = super::stamp(self.now);
-        ownership::after(live.managed(), change, view, &identity, &now, &mut self.shelf)
+        ownership::after(kept, change, view, &identity, &now, &mut self.shelf)
     }
 
     /// Stores a prepared object that is not there yet. Returns it as it is stored.
@@ -165,9 +168,7 @@ impl World {
         }
         let place = key.clone();
         let object = self.store(key, object);
-        if let Some(created) = self.get(&place).cloned() {
-            self.complete(&created);
-        }
+        self.complete(&place);
         Ok(object)
     }
 
@@ -191,10 +192,10 @@ impl World {
     }
 
     /// What comes with a new object.
-    fn complete(&mut self, created: &Object) {
-        match created.key().resource {
-            NAMESPACES => self.furnish(created.name()),
-            CUSTOM_RESOURCE_DEFINITIONS => self.establish(created.name()),
+    fn complete(&mut self, created: &Key) {
+        match created.resource {
+            NAMESPACES => self.furnish(&created.name),
+            CUSTOM_RESOURCE_DEFINITIONS => self.establish(&created.name),
             _ => {}
         }
     }

@@ -3,12 +3,14 @@
 //! Without a surge just so many old pods are deleted that no more than `maxUnavailable` are missing, and new ones come where
 //! they were. With a surge a new one comes beside an old one on `maxSurge` nodes, and the old one goes when it is available.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::wish::Wish;
 use crate::simulation::kubernetes::{
     controllers::{
         pod,
@@ -26,19 +28,14 @@ pub(super) struct Rollout {
     unavailable: usize,
     surge: usize,
     /// Where a pod is to be.
-    wanted: Vec<String>,
+    wanted: BTreeSet<String>,
 }
 
 /// A new pod and an old one.
 type Pair = (Option<Arc<Object>>, Option<Arc<Object>>);
 
 impl Rollout {
-    pub(super) fn read(world: &World, value: &Value, update: &Revision, nodes: &[Arc<Object>], wish: &Wish) -> Self {
-        let wanted: Vec<String> = nodes
-            .iter()
-            .filter(|node| wish.may(node).0)
-            .map(|node| node.name().to_owned())
-            .collect();
+    pub(super) fn read(world: &World, value: &Value, update: &Revision, wanted: BTreeSet<String>) -> Self {
         let total = i64::try_from(wanted.len()).unwrap_or_default();
         let rolling = &value["spec"]["updateStrategy"]["rollingUpdate"];
         let share = |field: &str, default: i64| {
@@ -144,7 +141,7 @@ impl Rollout {
                     }
                 }
                 Some((None, Some(old))) => {
-                    if !self.wanted.iter().any(|wanted| wanted == node) {
+                    if !self.wanted.contains(*node) {
                         delete.push(old);
                     } else if self.available(&old) {
                         others.push((*node).to_owned());

@@ -72,7 +72,7 @@ impl Jobs {
                     return true;
                 };
                 let since = pod::facts(last).ready_since.unwrap_or(turn.now);
-                let until = since + back_off(indexes::failures(&last.value()) + 1);
+                let until = since + back_off(indexes::failures(&last.bare()) + 1);
                 if until > turn.now {
                     self.turns.ask_at(world, turn.job.key(), until);
                 }
@@ -147,7 +147,7 @@ fn new_pod(turn: &Turn, index: Option<i64>) -> Value {
         pod["metadata"]["annotations"][INDEX] = index.to_string().into();
         pod["spec"]["hostname"] = format!("{name}-{index}").into();
         if turn.limit.is_some() {
-            let last = turn.last.get(&index).map(|(pod, counts)| (pod.value(), *counts));
+            let last = turn.last.get(&index).map(|(pod, counts)| (pod.bare(), *counts));
             indexes::note_failures(&mut pod, last.as_ref().map(|(pod, counts)| (pod, *counts)));
         }
     }

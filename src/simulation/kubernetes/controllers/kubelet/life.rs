@@ -302,7 +302,7 @@ fn value_of(world: &World, resource: ResourceId, namespace: &str, entry: &Entry)
 }
 
 fn lookup(world: &World, resource: ResourceId, namespace: &str, (name, key): (&str, &str)) -> Option<String> {
-    let object = world.find(resource, namespace, name)?.value();
+    let object = world.find(resource, namespace, name)?.bare();
     let plain = |field: &str| text(&object[field][key]);
     if resource == CONFIGMAPS {
         return plain("data");

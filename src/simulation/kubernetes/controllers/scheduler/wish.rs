@@ -180,8 +180,8 @@ fn kept_away(world: &World, pod: &Object, keeping_apart: &BTreeSet<Key>) -> BTre
     let mut away = BTreeSet::new();
     for other in keeping_apart.iter().filter_map(|key| world.get(key)) {
         let Some(node) = other.node() else { continue };
-        let value = other.bare();
-        let terms = &value["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+        let spec = other.spec();
+        let terms = &spec["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
         for term in terms.as_array().into_iter().flatten() {
             let here = namespaces(world, other.namespace(), term);
             let topology = term["topologyKey"].as_str().unwrap_or_default();
