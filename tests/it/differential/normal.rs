@@ -148,6 +148,9 @@ impl Seen {
     fn metadata(&mut self, metadata: &mut Value, touched: bool) {
         if let Some(entries) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
             entries.retain(|entry| !CONTROLLERS.iter().any(|controller| entry["manager"] == *controller));
+            if touched {
+                only_the_last(entries);
+            }
             // Their order is that of their times, which have whole seconds.
             for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
                 entry.remove("time");
@@ -180,6 +183,20 @@ impl Seen {
         let text = ADDRESS.replace_all(&text, "<address>");
         REVISIONS.replace_all(&text, "$1<version>").into_owned()
     }
+}
+
+/// A Scale may leave a writer with two entries. The next write, which may be a controller's, keeps the last of them.
+fn only_the_last(entries: &mut Vec<Value>) {
+    let writer = |entry: &Value| ["manager", "operation", "apiVersion", "subresource"].map(|field| entry[field].clone());
+    let mut seen = Vec::new();
+    entries.reverse();
+    entries.retain(|entry| {
+        let writer = writer(entry);
+        let first = !seen.contains(&writer);
+        seen.push(writer);
+        first
+    });
+    entries.reverse();
 }
 
 /// What an item of a list is, when only the list says it.
