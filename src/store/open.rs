@@ -136,10 +136,13 @@ fn lock(file: &Path) -> Result<File, OpenError> {
 async fn pool(file: &Path, connections: u32, writes: bool) -> Result<AnyPool, StoreError> {
     let url = format!("sqlite://{}?mode=rwc", encode(file));
     let options: AnyConnectOptions = url.parse().map_err(StoreError::from)?;
-    // A pool tries again for a while and then says that it was busy; a single connection says what is wrong.
-    let mut first = AnyConnection::connect_with(&options).await?;
-    settle(&mut first, writes).await?;
-    first.close().await?;
+    if writes {
+        // A pool tries again for a while and then says that it was busy; a single connection says what is wrong. The writer's
+        // is the first of all.
+        let mut first = AnyConnection::connect_with(&options).await?;
+        settle(&mut first, writes).await?;
+        first.close().await?;
+    }
     let pool = AnyPoolOptions::new()
         .max_connections(connections)
         .min_connections(1)

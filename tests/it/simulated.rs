@@ -4,7 +4,9 @@
 mod cluster;
 mod disturbance;
 mod matrix;
+mod moments;
 mod points;
+mod prepared;
 mod process;
 mod scenario;
 mod scenarios;

@@ -187,7 +187,8 @@ impl Seen {
 
 /// A Scale may leave a writer with two entries. The next write, which may be a controller's, keeps the last of them.
 fn only_the_last(entries: &mut Vec<Value>) {
-    let writer = |entry: &Value| ["manager", "operation", "apiVersion", "subresource"].map(|field| entry[field].clone());
+    let writer =
+        |entry: &Value| ["manager", "operation", "apiVersion", "subresource"].map(|field| entry[field].clone());
     let mut seen = Vec::new();
     entries.reverse();
     entries.retain(|entry| {

@@ -37,6 +37,11 @@ pub enum Effect {
 const SOON: SignedDuration = SignedDuration::from_secs(3);
 const NEVER: SignedDuration = SignedDuration::from_mins(1);
 
+/// A death that leaves a call, if there is one, without effect.
+pub const DEATH: Effect = Effect::Crash(Fault::Held);
+/// A death after the call under way had its effect.
+pub const LATE_DEATH: Effect = Effect::Crash(Fault::AnswerHeld);
+
 /// On its way for some time: whoever asked may be gone when it arrives.
 const SLOW: Fault = Fault::Latency {
     request: SOON,
@@ -44,17 +49,7 @@ const SLOW: Fault = Fault::Latency {
 };
 
 impl Effect {
-    /// At a durable point there is no call.
-    pub fn at_a_point() -> [Self; 2] {
-        [Self::Crash(Fault::Held), Self::Freeze(Fault::Held)]
-    }
-
-    /// What a death leaves of a call.
-    pub fn deaths() -> Vec<Self> {
-        vec![Self::Crash(Fault::Held), Self::Crash(Fault::AnswerHeld)]
-    }
-
-    /// What can go wrong besides at a call that only reads, without the run ending otherwise.
+    /// What can go wrong besides deaths at a call that only reads, without the run ending otherwise.
     pub fn at_a_read() -> Vec<Self> {
         vec![
             Self::Freeze(Fault::Held),

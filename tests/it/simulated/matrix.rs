@@ -14,33 +14,32 @@ use selfhealer::{sabotage::Rule, simulation::kubernetes::faults::Fault};
 
 use super::{
     disturbance::{At, Disturbance, Effect},
+    moments::Moment,
+    prepared::Prepared,
     scenario::Scenario,
     scenarios::all,
-    stage::{Prepared, Without, play},
+    stage::{Without, go_on, play, witness},
     told::{Told, changes},
 };
 
-/// So much that is wrong is enough to read at once.
-const ENOUGH: usize = 3;
-
-/// What can go wrong in a story that went well like this. A death can come at every durable point and at every call; the
-/// rest befalls every request once, however often it is repeated.
+/// What can go wrong in a story that went well like this, besides deaths: the process is held up at every durable point, and
+/// every request meets the rest once, however often it is repeated.
 ///
 /// Of a crowd, whoever is held up for long is no part any more, and acts for itself: that ends otherwise, and well.
 fn disturbances(well: &Told, crowd: bool) -> Vec<Disturbance> {
     let mut disturbances = Vec::new();
     for (number, point) in well.points.iter().enumerate() {
         // Whoever is held up inside a transaction holds up everybody: there is one writer.
-        let effects = if point.name().ends_with("AfterCommit") { 2 } else { 1 };
-        let effects = Effect::at_a_point().into_iter().take(effects);
-        disturbances.extend(effects.map(|effect| Disturbance {
-            at: At::Point(number),
-            effect,
-        }));
+        if point.name().ends_with("AfterCommit") {
+            disturbances.push(Disturbance {
+                at: At::Point(number),
+                effect: Effect::Freeze(Fault::Held),
+            });
+        }
     }
     let mut seen = HashSet::new();
     for (number, call) in (0..).zip(&well.calls) {
-        let mut effects = Effect::deaths();
+        let mut effects = Vec::new();
         if changes(call) {
             effects.extend(Effect::at_a_change());
         } else if seen.insert(&call.path) {
@@ -55,36 +54,88 @@ fn disturbances(well: &Told, crowd: bool) -> Vec<Disturbance> {
     disturbances
 }
 
-/// What is different about a story in which something went wrong, in words; nothing, as it must be.
-fn differs(prepared: &Prepared, disturbance: &Disturbance, well: &Told, without: Option<Without>) -> Option<String> {
-    let mut told = play(prepared, Some(disturbance), without);
-    if !disturbance.effect.stops() {
-        // An Event that cannot be posted is not posted again; and of a request without an answer the object is told,
-        // whatever the answer to its repetition was.
-        told.end.events.clone_from(&well.end.events);
+/// A scenario, how it goes when nothing goes wrong, and all that can.
+struct Story {
+    prepared: Prepared,
+    well: Told,
+    moments: Vec<Moment>,
+    disturbances: Vec<Disturbance>,
+}
+
+/// One thing that goes wrong in it.
+#[derive(Clone, Copy)]
+enum Wrong<'a> {
+    Death(&'a Moment),
+    Other(&'a Disturbance),
+}
+
+impl Story {
+    fn new(scenario: Scenario, without: Option<Without>) -> Self {
+        let prepared = Prepared::new(scenario);
+        let (well, mut moments) = witness(&prepared, None);
+        let deaths: usize = moments.iter().map(|moment| moment.deaths.len()).sum();
+        assert_eq!(
+            deaths,
+            well.points.len() + 2 * well.calls.len(),
+            "some moments were missed"
+        );
+        if without.is_some() {
+            moments = witness(&prepared, without).1;
+        }
+        Self {
+            disturbances: disturbances(&well, prepared.scenario.crowd),
+            prepared,
+            well,
+            moments,
+        }
     }
-    if sends_after_all(disturbance, well) {
-        told.end.runs.clone_from(&well.end.runs);
-        told.end.events.clone_from(&well.end.events);
+
+    fn all(&self) -> Vec<Wrong<'_>> {
+        let deaths = self.moments.iter().map(Wrong::Death);
+        deaths.chain(self.disturbances.iter().map(Wrong::Other)).collect()
     }
-    let same = if prepared.scenario.crowd {
-        told.end.of_anybody() == well.end.of_anybody()
-    } else {
-        told.end == well.end
-    };
-    let wrong = if !told.reached {
-        "was never reached".to_owned()
-    } else if !told.broken.is_empty() {
-        format!("breaks rules: {:#?}", told.broken)
-    } else if !same {
-        format!("ends otherwise: {:#?}\ninstead of {:#?}", told.end, well.end)
-    } else {
-        return None;
-    };
-    Some(format!(
-        "{}: {disturbance:?} {wrong}\n{}",
-        prepared.scenario.name, told.text
-    ))
+
+    /// What is different about the story with this, in words; nothing, as it must be.
+    fn differs(&self, wrong: Wrong<'_>, without: Option<Without>) -> Option<String> {
+        let well = &self.well;
+        let (mut told, what) = match wrong {
+            Wrong::Death(moment) => {
+                let told = go_on(&self.prepared, moment, without);
+                (told, format!("{:?}", moment.deaths))
+            }
+            Wrong::Other(disturbance) => {
+                let told = play(&self.prepared, Some(disturbance), without);
+                (told, format!("{disturbance:?}"))
+            }
+        };
+        if let Wrong::Other(disturbance) = wrong {
+            if !disturbance.effect.stops() {
+                // An Event that cannot be posted is not posted again; and of a request without an answer the object is told,
+                // whatever the answer to its repetition was.
+                told.end.events.clone_from(&well.end.events);
+            }
+            if sends_after_all(disturbance, well) {
+                told.end.runs.clone_from(&well.end.runs);
+                told.end.events.clone_from(&well.end.events);
+            }
+        }
+        let same = if self.prepared.scenario.crowd {
+            told.end.of_anybody() == well.end.of_anybody()
+        } else {
+            told.end == well.end
+        };
+        let wrong = if !told.reached {
+            "was never reached".to_owned()
+        } else if !told.broken.is_empty() {
+            format!("breaks rules: {:#?}", told.broken)
+        } else if !same {
+            format!("ends otherwise: {:#?}\ninstead of {:#?}", told.end, well.end)
+        } else {
+            return None;
+        };
+        let name = self.prepared.scenario.name;
+        Some(format!("{name}: {what} {wrong}\n{}", told.text))
+    }
 }
 
 /// A process that is held up between its last look at the lease and the wire sends late; nobody can keep it from that. The uid
@@ -94,46 +145,38 @@ fn sends_after_all(disturbance: &Disturbance, well: &Told) -> bool {
     matches!(disturbance.effect, Effect::Freeze(Fault::Held)) && changes(&well.calls[number as usize])
 }
 
-/// Walks the matrix on all cores, and comes back with what is wrong, or some of it.
-fn walk(scenarios: Vec<Scenario>, without: Option<Without>) -> Vec<String> {
-    let stories: Vec<_> = scenarios
-        .into_iter()
-        .map(|scenario| {
-            let prepared = Prepared::new(scenario);
-            let well = play(&prepared, None, None);
-            (prepared, well)
-        })
-        .collect();
-    let cases: Vec<_> = stories
-        .iter()
-        .flat_map(|(prepared, well)| {
-            let disturbances = disturbances(well, prepared.scenario.crowd).into_iter();
-            disturbances.map(move |disturbance| (prepared, disturbance, well))
-        })
-        .collect();
-    let next = AtomicUsize::new(0);
+/// Walks the matrix on all cores until so much is wrong that it is enough to know, and comes back with that.
+fn walk(scenarios: Vec<Scenario>, without: Option<Without>, enough: usize) -> Vec<String> {
     let found = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                while let Some((prepared, disturbance, well)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Some(wrong) = differs(prepared, disturbance, well, without) {
-                        found.lock().unwrap().push(wrong);
+    let (mut told, mut deaths) = (0, 0);
+    for scenario in scenarios {
+        let story = Story::new(scenario, without);
+        let all = story.all();
+        told += all.len();
+        deaths += story.moments.iter().map(|moment| moment.deaths.len()).sum::<usize>();
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+                scope.spawn(|| {
+                    while let Some(wrong) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if let Some(words) = story.differs(*wrong, without) {
+                            found.lock().unwrap().push(words);
+                        }
+                        if found.lock().unwrap().len() >= enough {
+                            return;
+                        }
                     }
-                    if found.lock().unwrap().len() >= ENOUGH {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    println!("{} stories in which something goes wrong", cases.len());
+                });
+            }
+        });
+    }
+    println!("{told} stories in which something goes wrong, among them all that follow {deaths} deaths");
     found.into_inner().unwrap()
 }
 
 #[test]
 fn whatever_goes_wrong_once_the_end_is_the_same() {
-    let wrong = walk(all(), None);
+    let wrong = walk(all(), None, 3);
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
@@ -142,7 +185,7 @@ fn whatever_goes_wrong_once_the_end_is_the_same() {
 fn bites(without: Without, scenario: &str) {
     let scenarios: Vec<_> = all().into_iter().filter(|each| each.name == scenario).collect();
     assert_eq!(scenarios.len(), 1, "there is no scenario {scenario}");
-    let wrong = walk(scenarios, Some(without));
+    let wrong = walk(scenarios, Some(without), 1);
     assert!(!wrong.is_empty(), "nobody misses {without:?}");
 }
 

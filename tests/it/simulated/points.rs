@@ -2,11 +2,16 @@
 
 use std::{
     future::pending,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use selfhealer::crash_point::{CrashPoint, Watch};
 use tokio::sync::{Notify, watch};
+
+use super::{
+    disturbance::{At, DEATH},
+    moments::Moments,
+};
 
 /// The points passed so far.
 pub struct Points {
@@ -16,6 +21,8 @@ pub struct Points {
     /// Told when it does.
     pub reached: Notify,
     released: watch::Sender<bool>,
+    /// Who writes down what a death would leave.
+    moments: OnceLock<Arc<Moments>>,
 }
 
 impl Points {
@@ -25,6 +32,7 @@ impl Points {
             stop_at,
             reached: Notify::new(),
             released: watch::Sender::new(false),
+            moments: OnceLock::new(),
         })
     }
 
@@ -42,6 +50,9 @@ impl Points {
             passed.push(point);
             passed.len() - 1
         };
+        if let Some(moments) = self.moments.get() {
+            moments.note(At::Point(number), DEATH);
+        }
         if self.stop_at == Some(number) {
             self.reached.notify_one();
             let mut released = self.released.subscribe();
@@ -49,6 +60,11 @@ impl Points {
                 pending::<()>().await;
             }
         }
+    }
+
+    /// Has what a death would leave written down at each.
+    pub fn witness(&self, moments: &Arc<Moments>) {
+        self.moments.set(Arc::clone(moments)).ok().expect("one witness");
     }
 
     /// Whoever stands still goes on.

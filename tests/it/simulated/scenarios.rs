@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::{
     cluster::{Cluster, SHOP, key, name},
+    prepared::Prepared,
     scenario::{Act, Scenario, about, firing, resolved, scenario},
-    stage::{Prepared, play},
+    stage::play,
     told::Told,
 };
 use crate::targets::CROWD;

@@ -1,7 +1,10 @@
 //! A story played: the cluster and the service take turns, and time goes from one moment at which something happens to the
 //! next. The same scenario always tells the same story.
 
-use std::{fs, path::Path, pin::Pin, sync::Arc};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use jiff::{SignedDuration, Timestamp};
 use selfhealer::{
@@ -10,6 +13,7 @@ use selfhealer::{
     sabotage::{self, Rule},
     simulation::kubernetes::{
         User,
+        calls::Recorded,
         faults::{Calls, Rule as FaultRule},
     },
     store::{NewPause, PauseScope},
@@ -19,8 +23,10 @@ use tempfile::TempDir;
 use super::{
     cluster::Cluster,
     disturbance::{At, Disturbance, Effect},
+    moments::{Disk, Moment, Moments, Progress},
     points::Points,
-    process::{LEASE, Process, runbook_file},
+    prepared::{Prepared, runtime},
+    process::{LEASE, Process},
     scenario::{Act, Scenario},
     told::{Told, Witness, tell, unfinished},
     wire::{Traffic, Wire},
@@ -66,6 +72,7 @@ struct Stage<'a> {
     cluster: Cluster,
     clock: Arc<ManualClock>,
     points: Arc<Points>,
+    progress: Arc<Mutex<Progress>>,
     traffic: Arc<Traffic>,
     folders: Vec<TempDir>,
     process: Arc<Process>,
@@ -73,56 +80,8 @@ struct Stage<'a> {
     frozen: Option<(Work<()>, Timestamp)>,
     /// How many calls had come when it went on.
     thawed: Option<usize>,
-}
-
-/// A scenario up to the moment at which its story begins, to be told often.
-pub struct Prepared {
-    pub scenario: Scenario,
-    cluster: Cluster,
-    /// The database of a service that has nothing to do yet.
-    folder: TempDir,
-}
-
-/// What a process finds on its disk when it starts.
-const FILES: [&str; 3] = ["selfhealer.db", "selfhealer.db-wal", "runbook.yaml"];
-
-impl Prepared {
-    pub fn new(scenario: Scenario) -> Self {
-        let cluster = Cluster::new();
-        (scenario.cluster)(&cluster);
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(runbook_file(folder.path()), &scenario.settings.runbook).unwrap();
-        runtime().block_on(async {
-            let clock = Arc::new(ManualClock::at(cluster.0.now()));
-            let wire = wire(&cluster, &Traffic::new(), FIRST, None);
-            let process = Process::start(folder.path(), &clock, &scenario.settings, 0, wire).await;
-            process.store.close().await;
-        });
-        Self {
-            scenario,
-            cluster,
-            folder,
-        }
-    }
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
-/// A folder with the same files as they are at this moment.
-fn copy(before: &Path) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for file in FILES {
-        // There is not always a write-ahead log.
-        if before.join(file).exists() {
-            fs::copy(before.join(file), folder.path().join(file)).unwrap();
-        }
-    }
-    folder
+    /// What was asked of the cluster before a death from which this goes on.
+    asked: Option<Vec<Recorded>>,
 }
 
 /// Tells a scenario, with one thing that goes wrong, or without a rule.
@@ -130,14 +89,26 @@ pub fn play(prepared: &Prepared, disturbance: Option<&Disturbance>, without: Opt
     runtime().block_on(async {
         let mut stage = Stage::set(prepared, disturbance, without).await;
         stage.play().await;
-        let witness = Witness {
-            cluster: &stage.cluster,
-            points: stage.points.passed(),
-            thawed: stage.thawed,
-            stopped: stage.folders.len() > 1 || stage.thawed.is_some(),
-            begin: stage.begin(),
-        };
-        tell(&stage.process.store, witness).await
+        stage.tell().await
+    })
+}
+
+/// Tells a scenario in which nothing goes wrong, and every moment of it at which the process might have died.
+pub fn witness(prepared: &Prepared, without: Option<Without>) -> (Told, Vec<Moment>) {
+    runtime().block_on(async {
+        let mut stage = Stage::set(prepared, None, without).await;
+        let moments = stage.witness();
+        stage.play().await;
+        (stage.tell().await, moments.take())
+    })
+}
+
+/// Tells how it goes on after a death.
+pub fn go_on(prepared: &Prepared, moment: &Moment, without: Option<Without>) -> Told {
+    runtime().block_on(async {
+        let mut stage = Stage::after(prepared, moment, without).await;
+        stage.play().await;
+        stage.tell().await
     })
 }
 
@@ -156,7 +127,7 @@ impl<'a> Stage<'a> {
             }
             None => {}
         }
-        let folder = copy(prepared.folder.path());
+        let folder = prepared.disk.lay_out();
         let traffic = Traffic::new();
         let wire = wire(&cluster, &traffic, FIRST, without);
         let process = Process::start(folder.path(), &clock, &scenario.settings, 0, wire).await;
@@ -167,12 +138,65 @@ impl<'a> Stage<'a> {
             cluster,
             clock,
             points: Points::new(stop_at),
+            progress: Arc::default(),
             traffic,
             folders: vec![folder],
             process: Arc::new(process),
             frozen: None,
             thawed: None,
+            asked: None,
         }
+    }
+
+    /// Has every moment written down.
+    fn witness(&self) -> Arc<Moments> {
+        let moments = Moments::of(self.folders[0].path(), &self.cluster, &self.progress);
+        self.points.witness(&moments);
+        self.traffic.witness(&moments);
+        moments
+    }
+
+    /// The process has died, and the next one starts on what is left.
+    async fn after(prepared: &'a Prepared, moment: &Moment, without: Option<Without>) -> Self {
+        let scenario = &prepared.scenario;
+        let cluster = Cluster(moment.cluster.0.fork());
+        let begin = prepared.cluster.0.now();
+        let clock = Arc::new(ManualClock::at(begin));
+        cluster.0.advance(moment.at + DOWN);
+        clock.pass(cluster.0.now().duration_since(begin).unsigned_abs());
+        let folder = moment.disk.lay_out();
+        let traffic = Traffic::new();
+        let wire = wire(&cluster, &traffic, NEXT, without);
+        let process = Process::start(folder.path(), &clock, &scenario.settings, 1, wire).await;
+        Self {
+            scenario,
+            disturbance: None,
+            without,
+            cluster,
+            clock,
+            points: Points::new(None),
+            progress: Arc::new(Mutex::new(moment.progress.clone())),
+            traffic,
+            folders: vec![folder],
+            process: Arc::new(process),
+            frozen: None,
+            thawed: None,
+            asked: Some(moment.asked.clone()),
+        }
+    }
+
+    async fn tell(&self) -> Told {
+        let mut calls = self.asked.clone().unwrap_or_default();
+        calls.extend(self.cluster.0.calls());
+        let witness = Witness {
+            cluster: &self.cluster,
+            calls,
+            points: self.points.passed(),
+            thawed: self.thawed,
+            stopped: self.asked.is_some() || self.folders.len() > 1 || self.thawed.is_some(),
+            begin: self.begin(),
+        };
+        tell(&self.process.store, witness).await
     }
 
     fn begin(&self) -> Timestamp {
@@ -181,10 +205,12 @@ impl<'a> Stage<'a> {
 
     async fn play(&mut self) {
         let begin = self.begin();
-        let mut script = self.scenario.script.iter().peekable();
+        let acted = self.progress().acted;
+        let mut script = self.scenario.script.iter().skip(acted).peekable();
         loop {
             while let Some((_, act)) = script.next_if(|(second, _)| begin + seconds(*second) <= self.clock.now()) {
                 self.act(act).await;
+                self.progress().acted += 1;
             }
             let due = self.work().await;
             if self
@@ -214,15 +240,24 @@ impl<'a> Stage<'a> {
         self.clock.pass(passed.max(SignedDuration::ZERO).unsigned_abs());
     }
 
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap()
+    }
+
     async fn act(&mut self, act: &Act) {
         let store = self.process.store.clone();
         match act {
             Act::Post(alerts) => {
-                let alerts = alerts(&self.cluster, self.clock.now());
-                assert!(!alerts.is_empty(), "{}: nothing fires", self.scenario.name);
-                let body = notification(&alerts);
+                let posting = self.progress().posting.clone();
+                let body = posting.unwrap_or_else(|| {
+                    let alerts = alerts(&self.cluster, self.clock.now());
+                    assert!(!alerts.is_empty(), "{}: nothing fires", self.scenario.name);
+                    notification(&alerts)
+                });
+                self.progress().posting = Some(body.clone());
                 // Alertmanager sends again until it is answered with 202.
                 while !self.post(body.clone()).await {}
+                self.progress().posting = None;
             }
             Act::Change(change) => change(&self.cluster),
             Act::Pause => {
@@ -330,7 +365,7 @@ impl<'a> Stage<'a> {
 
     /// What is on the disk at this moment is all that is left.
     async fn restart(&mut self, work: Work<()>) {
-        let folder = copy(self.folders.last().unwrap().path());
+        let folder = Disk::read(self.folders.last().unwrap().path()).lay_out();
         drop(work);
         self.advance(self.clock.now() + DOWN);
         let wire = wire(&self.cluster, &self.traffic, NEXT, self.without);
@@ -356,7 +391,8 @@ fn seconds(seconds: u64) -> SignedDuration {
     SignedDuration::try_from(std::time::Duration::from_secs(seconds)).unwrap()
 }
 
-fn wire(cluster: &Cluster, traffic: &Arc<Traffic>, user: &str, without: Option<Without>) -> Wire {
+/// The way of a user to the API server.
+pub fn wire(cluster: &Cluster, traffic: &Arc<Traffic>, user: &str, without: Option<Without>) -> Wire {
     let user = User::new(user, &["system:authenticated"]);
     let server = cluster.0.service().without_token(Some(user));
     Wire::new(server, traffic, without == Some(Without::UidPrecondition))

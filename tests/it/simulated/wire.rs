@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
@@ -15,6 +15,11 @@ use selfhealer::simulation::kubernetes::{Service, reply};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::{
+    disturbance::{At, DEATH, LATE_DEATH},
+    moments::Moments,
+};
+
 /// One process's way to the API server.
 #[derive(Clone)]
 pub struct Wire {
@@ -25,31 +30,43 @@ pub struct Wire {
 }
 
 /// The calls under way.
-pub struct Traffic(watch::Sender<usize>);
+pub struct Traffic {
+    under_way: watch::Sender<usize>,
+    /// Who writes down what a death would leave.
+    moments: OnceLock<Arc<Moments>>,
+}
 
 /// A call under way; it is not any more when this is dropped.
 struct UnderWay(Arc<Traffic>);
 
 impl Traffic {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self(watch::Sender::new(0)))
+        Arc::new(Self {
+            under_way: watch::Sender::new(0),
+            moments: OnceLock::new(),
+        })
+    }
+
+    /// Has what a death would leave written down before and after each call.
+    pub fn witness(&self, moments: &Arc<Moments>) {
+        self.moments.set(Arc::clone(moments)).ok().expect("one witness");
     }
 
     /// Returns when a call is under way.
     pub async fn begins(&self) {
-        let mut calls = self.0.subscribe();
+        let mut calls = self.under_way.subscribe();
         // The sender lives as long as `self`.
         let _ = calls.wait_for(|calls| *calls > 0).await;
     }
 
     pub fn goes_on(&self) -> bool {
-        *self.0.borrow() > 0
+        *self.under_way.borrow() > 0
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.0.send_modify(|calls| *calls -= 1);
+        self.0.under_way.send_modify(|calls| *calls -= 1);
     }
 }
 
@@ -68,9 +85,17 @@ impl Wire {
         if self.loses_uids && head.uri.path().ends_with("/eviction") {
             body = without_uid(&body);
         }
-        self.traffic.0.send_modify(|calls| *calls += 1);
+        self.traffic.under_way.send_modify(|calls| *calls += 1);
         let _under_way = UnderWay(Arc::clone(&self.traffic));
-        tower_service::Service::call(&mut self.server, Request::from_parts(head, Full::new(body))).await
+        let call = tower_service::Service::call(&mut self.server, Request::from_parts(head, Full::new(body)));
+        let Some(moments) = self.traffic.moments.get() else {
+            return call.await;
+        };
+        let number = moments.next_call();
+        moments.note(At::Call(number), DEATH);
+        let answer = call.await;
+        moments.note(At::Call(number), LATE_DEATH);
+        answer
     }
 }
 
