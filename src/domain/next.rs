@@ -369,6 +369,23 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_refused_again_and_again_waits_longer() {
+        let mut state = State::default();
+        let second = Duration::from_secs;
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            waits.push(state.wait_after_refusal(second(5)).as_secs());
+            state.apply(at(10), &started());
+            state.apply(at(11), &refused(16));
+        }
+        assert_eq!(waits, [5, 10, 20, 30, 30]);
+        assert_eq!(state.wait_after_refusal(second(120)), second(120), "as the API server asks");
+        state.apply(at(20), &started());
+        state.apply(at(21), &done());
+        assert_eq!(state.wait_after_refusal(second(5)), second(5), "for the next pod");
+    }
+
+    #[test]
     fn a_run_that_only_waited_is_suppressed_with_what_it_waited_for() {
         let entries = [(0, bound()), (10, deferred(20))];
         assert_eq!(

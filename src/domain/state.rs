@@ -1,5 +1,7 @@
 //! What a journal amounts to: where a run stands.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{
@@ -28,6 +30,8 @@ pub struct State {
     pub step_started: Option<Timestamp>,
     /// Why the run waits, or why its last request was refused.
     pub waiting: Option<Waiting>,
+    /// How often a request was refused since one was carried out.
+    pub refusals: u32,
     /// A real mutation was sent, whatever its answer.
     pub sent: bool,
     /// A real mutation was carried out, or may have been.
@@ -85,7 +89,17 @@ pub struct Waiting {
     pub until: Timestamp,
 }
 
+/// The longest wait after a refusal, unless the API server asks for more.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 impl State {
+    /// How long to wait when a request is refused once more: twice as long each time, since every try is two entries in the journal,
+    /// two in the audit log, and a call that the API server has to refuse.
+    pub fn wait_after_refusal(&self, first: Duration) -> Duration {
+        let doubled = first.saturating_mul(1 << self.refusals.min(16));
+        doubled.min(PATIENCE.max(first))
+    }
+
     /// Folds a journal.
     pub fn fold<'a>(journal: impl IntoIterator<Item = &'a Recorded>) -> Self {
         let mut state = Self::default();
@@ -130,6 +144,7 @@ impl State {
                 self.would.push(intent.clone());
             }
             Entry::Done { .. } => {
+                self.refusals = 0;
                 if let Some(open) = self.open.take() {
                     if open.intent.is_mutation() && !open.dry_run {
                         self.acted = true;
@@ -145,6 +160,7 @@ impl State {
                 reason, detail, until, ..
             } => {
                 self.open = None;
+                self.refusals += 1;
                 self.wait(*reason, detail, *until);
             }
             Entry::Unanswered { .. } => {
@@ -158,6 +174,7 @@ impl State {
                 self.done.clear();
                 self.would.clear();
                 self.step_started = None;
+                self.refusals = 0;
             }
             Entry::StepFailed { reason, detail, .. } => {
                 self.open = None;

@@ -57,7 +57,7 @@ impl Turn<'_> {
         match answer {
             Answer::Done { result } => self.commit(vec![Entry::Done { step, result }], None, audit).await,
             Answer::Refused { reason, detail, again } => {
-                let until = after(now, again);
+                let until = after(now, self.state.wait_after_refusal(again));
                 let refused = Entry::Refused {
                     step,
                     reason,
