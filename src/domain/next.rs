@@ -379,7 +379,11 @@ mod tests {
             state.apply(at(11), &refused(16));
         }
         assert_eq!(waits, [5, 10, 20, 30, 30]);
-        assert_eq!(state.wait_after_refusal(second(120)), second(120), "as the API server asks");
+        assert_eq!(
+            state.wait_after_refusal(second(120)),
+            second(120),
+            "as the API server asks"
+        );
         state.apply(at(20), &started());
         state.apply(at(21), &done());
         assert_eq!(state.wait_after_refusal(second(5)), second(5), "for the next pod");

@@ -29,13 +29,13 @@ pub fn update(old: &Value, new: &mut Value, view: View<'_>, manager: &Identity, 
     managed.write(new);
 }
 
-/// What a change was: an object before and after, or only the status of it.
+/// What a change was: an object before and after, or only one field of it.
 #[derive(Clone, Copy)]
 pub enum Change<'a> {
     /// The object.
     Whole(&'a Value, &'a Value),
-    /// Its status.
-    Status(&'a Value, &'a Value),
+    /// A field of it.
+    Field(&'a str, &'a Value, &'a Value),
 }
 
 /// Who owns what after a manager has made a change: as [`update`], with what is kept apart. `view` is of the object.
@@ -49,7 +49,7 @@ pub(super) fn after(
 ) -> Kept {
     let difference = match change {
         Change::Whole(old, new) => compare(old, new, view),
-        Change::Status(old, new) => compare_field("status", old, new, view),
+        Change::Field(name, old, new) => compare_field(name, old, new, view),
     };
     let changed = stripped(difference.changed(), manager);
     if kept.stands(manager, &changed, &difference.removed) {

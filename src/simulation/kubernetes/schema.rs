@@ -15,7 +15,7 @@ mod view;
 pub use blank::blank;
 pub use decode::{Decoded, decode, decode_custom};
 pub use protobuf::decode as decode_protobuf;
-pub use view::{View, element};
+pub use view::{View, element, same_element};
 
 /// What a field holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -185,6 +185,14 @@ impl Deployment {
         &self.value["status"]
     }
 
+    /// Writes another status; what was read of the rest holds still.
+    fn write_status(&mut self, world: &mut World, status: Value) {
+        if let Ok(object) = world.update_status(self.object.key(), MANAGER, |old| *old = status) {
+            self.value["status"] = object.status();
+            self.object = object;
+        }
+    }
+
     /// Writes another status and, with it, annotations; reads itself anew.
     fn write(&mut self, world: &mut World, change: impl FnOnce(&mut Value)) {
         if let Ok(Some(object)) = world.update_with_status(self.object.key(), MANAGER, change) {

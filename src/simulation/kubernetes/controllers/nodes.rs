@@ -315,9 +315,7 @@ fn renew(world: &mut World, node: &Object) {
     let now = micro_stamp(world.now());
     let key = Key::new(LEASES, "kube-node-lease", node.name());
     if world.get(&key).is_some() {
-        world
-            .update(&key, MANAGER, |lease| lease["spec"]["renewTime"] = now.into())
-            .ok();
+        world.renew(&key, MANAGER, |spec| spec["renewTime"] = now.into()).ok();
         return;
     }
     let lease = json!({

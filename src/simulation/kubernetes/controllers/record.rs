@@ -4,7 +4,7 @@
 //! as the API server does.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
@@ -77,6 +77,14 @@ impl About {
         }
     }
 
+    /// Where Events about it are.
+    fn namespace(&self) -> &str {
+        match &*self.key.namespace {
+            "" => "default",
+            namespace => namespace,
+        }
+    }
+
     /// A part of it: `spec.containers{app}`.
     pub fn field(mut self, field: String) -> Self {
         self.field = Some(field);
@@ -102,14 +110,17 @@ enum Form {
 
 #[derive(Clone)]
 struct Seen {
-    key: Key,
-    count: u64,
-    last: Timestamp,
+    /// Of the Event, which is where others about the same are.
+    name: Arc<str>,
+    count: u32,
+    /// In seconds.
+    last: i64,
 }
 
 #[derive(Clone)]
 struct Similar {
-    messages: BTreeSet<Mark>,
+    /// Fewer than [`SIMILAR`].
+    messages: Vec<Mark>,
     last: Timestamp,
 }
 
@@ -199,7 +210,7 @@ impl Recorder {
         let mut local = message.clone();
         if self.form == Form::Core {
             let similar = self.similar.entry(group).or_insert_with(|| Similar {
-                messages: BTreeSet::new(),
+                messages: Vec::new(),
                 last: now,
             });
             if now.duration_since(similar.last) > SIMILAR_FOR {
@@ -207,11 +218,13 @@ impl Recorder {
             }
             similar.last = now;
             let said = mark(&message);
-            if !similar.messages.contains(&said) && similar.messages.len() + 1 >= SIMILAR {
-                message = format!("(combined from similar events): {message}");
-                local = String::new();
-            } else {
-                similar.messages.insert(said);
+            if !similar.messages.contains(&said) {
+                if similar.messages.len() + 1 >= SIMILAR {
+                    message = format!("(combined from similar events): {message}");
+                    local = String::new();
+                } else {
+                    similar.messages.push(said);
+                }
             }
             if !self.affords(mark(&source), now) {
                 return;
@@ -219,11 +232,11 @@ impl Recorder {
         }
         let place = (group, mark(&local));
         if let Some(seen) = self.seen.get_mut(&place)
-            && world.get(&seen.key).is_some()
+            && let Some(found) = world.find(EVENTS, about.namespace(), &seen.name)
         {
             seen.count += 1;
-            seen.last = now;
-            let (count, key) = (seen.count, seen.key.clone());
+            seen.last = now.as_second();
+            let (count, key) = (seen.count, found.key().clone());
             let form = self.form;
             let updated = world.update(&key, self.manager, |event| match form {
                 Form::Core => {
@@ -239,15 +252,12 @@ impl Recorder {
         }
         let event = self.event(world, about, host, (kind, reason, &message, action));
         if let Ok(created) = world.create(EVENTS, event, self.manager) {
-            let key = created.key().clone();
-            self.seen.insert(
-                place,
-                Seen {
-                    key,
-                    count: 1,
-                    last: now,
-                },
-            );
+            let seen = Seen {
+                name: Arc::clone(&created.key().name),
+                count: 1,
+                last: now.as_second(),
+            };
+            self.seen.insert(place, seen);
         }
     }
 
@@ -268,7 +278,7 @@ impl Recorder {
     fn forget(&mut self, now: Timestamp) {
         let (old, most) = (now - SIMILAR_FOR, REMEMBERED * self.hosts.len());
         if self.seen.len() > most {
-            self.seen.retain(|_, seen| seen.last > old);
+            self.seen.retain(|_, seen| seen.last > old.as_second());
             if self.seen.len() > most {
                 self.seen.clear();
             }
@@ -296,10 +306,7 @@ impl Recorder {
     ) -> Value {
         let now = world.now();
         let resource = world.resources().get(about.key.resource);
-        let namespace = match &*about.key.namespace {
-            "" => "default",
-            namespace => namespace,
-        };
+        let namespace = about.namespace();
         let mut involved = json!({
             "kind": resource.kind,
             "apiVersion": resource.api_version(),
@@ -363,7 +370,8 @@ impl Recorder {
 /// Ends Events an hour after they were written last.
 #[derive(Clone, Default)]
 pub struct EventLife {
-    waiting: VecDeque<(Timestamp, Key, u64)>,
+    /// By the moment of their end, with the revision as of which it holds.
+    waiting: BTreeMap<Timestamp, Vec<(Key, u64)>>,
     asked: bool,
 }
 
@@ -379,19 +387,19 @@ impl Controller for EventLife {
     fn changed(&mut self, world: &mut World, changes: &[Change]) {
         let end = world.now() + latency::EVENT_LIFE;
         for change in changes.iter().filter(|change| change.kind != ChangeKind::Deleted) {
-            self.waiting.push_back((end, change.key.clone(), change.revision));
+            let ending = self.waiting.entry(end).or_default();
+            ending.push((change.key.clone(), change.revision));
         }
         self.ask(world);
     }
 
     fn due(&mut self, world: &mut World, _: &Due) {
         self.asked = false;
-        while let Some((end, ..)) = self.waiting.front()
-            && *end <= world.now()
-            && let Some((_, key, revision)) = self.waiting.pop_front()
-        {
-            if world.get(&key).is_some_and(|event| event.revision() == revision) {
-                world.delete(&key, &DeleteOptions::default()).ok();
+        while let Some(ending) = self.waiting.first_entry().filter(|ending| *ending.key() <= world.now()) {
+            for (key, revision) in ending.remove() {
+                if world.get(&key).is_some_and(|event| event.revision() == revision) {
+                    world.delete(&key, &DeleteOptions::default()).ok();
+                }
             }
         }
         self.ask(world);
@@ -400,7 +408,7 @@ impl Controller for EventLife {
 
 impl EventLife {
     fn ask(&mut self, world: &mut World) {
-        if let Some((end, ..)) = self.waiting.front().filter(|_| !self.asked) {
+        if let Some((end, _)) = self.waiting.first_key_value().filter(|_| !self.asked) {
             self.asked = true;
             // A store's leases end in heaps, not one by one.
             let at = *end + SignedDuration::from_secs(10);

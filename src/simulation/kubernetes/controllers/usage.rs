@@ -38,6 +38,12 @@ struct StatusView {
 }
 
 #[derive(Deserialize)]
+struct MetadataView {
+    #[serde(default)]
+    annotations: Value,
+}
+
+#[derive(Deserialize)]
 struct ContainerView {
     name: String,
     #[serde(default)]
@@ -66,9 +72,9 @@ pub fn containers(world: &World, pod: &Object) -> Vec<Used> {
         return Vec::new();
     }
     let status: StatusView = pod.view_status();
-    let metadata = pod.metadata();
+    let metadata: MetadataView = pod.view_metadata();
     // Without a script there is nothing to read.
-    let scripted = metadata["annotations"].is_object();
+    let scripted = metadata.annotations.is_object();
     let value = if scripted { pod.bare() } else { Value::Null };
     let load = load(world, pod);
     let count = i64::try_from(status.container_statuses.len().max(1)).unwrap_or(1);
@@ -84,7 +90,7 @@ pub fn containers(world: &World, pod: &Object) -> Vec<Used> {
         let spec = value["spec"]["containers"]
             .as_array()
             .and_then(|specs| specs.iter().find(|spec| spec["name"] == container.name.as_str()));
-        let script = life::read(&metadata["annotations"], &container.name).unwrap_or_default();
+        let script = life::read(&metadata.annotations, &container.name).unwrap_or_default();
         let script = script.now(world, &value, spec.unwrap_or(&Value::Null));
         let own = script.uses.and_then(|uses| uses.cpu).map_or(CPU, Quantity::milli);
         all.push(Used {
@@ -124,8 +130,8 @@ fn load(world: &World, pod: &Object) -> Option<i64> {
         .find_map(|resource| own::controller_key(world, pod, resource))?;
     let set = world.get(&key)?;
     let top = own::controller_key(world, set, DEPLOYMENTS).and_then(|key| world.get(&key));
-    let owner = top.unwrap_or(set).metadata();
-    let total = Quantity::of(&owner["annotations"][LOAD])?.milli();
+    let owner: MetadataView = top.unwrap_or(set).view_metadata();
+    let total = Quantity::of(&owner.annotations[LOAD])?.milli();
     let ready = world
         .owned_by(set.uid())
         .filter(|other| other.key().resource == PODS && pod::facts(other).ready && !other.deleting())

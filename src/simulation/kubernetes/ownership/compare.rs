@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::Set;
-use crate::simulation::kubernetes::schema::{ListKind, View, element};
+use crate::simulation::kubernetes::schema::{ListKind, View, element, same_element};
 
 /// In which fields two values differ.
 #[derive(Clone, Debug, Default)]
@@ -47,8 +47,7 @@ pub(super) fn fields_of(value: &Value, view: View<'_>) -> Set {
 pub(super) fn compare(old: &Value, new: &Value, view: View<'_>) -> Difference {
     let mut difference = Difference::default();
     if let (Value::Object(old), Value::Object(new)) = (old, new) {
-        for name in names(old, new) {
-            let (old, new) = (old.get(name), new.get(name));
+        for (name, old, new) in side_by_side(old, new) {
             let child = match (old, new) {
                 (Some(Value::Object(old)), Some(Value::Object(new))) if name == "metadata" => {
                     fields(old, new, view.child(name), Some("managedFields"))
@@ -68,16 +67,20 @@ pub(super) fn compare_field(name: &str, old: &Value, new: &Value, view: View<'_>
     difference
 }
 
-/// The names of either, in order.
-fn names<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> BTreeSet<&'a String> {
-    old.keys().chain(new.keys()).collect()
+/// The fields of both, each with what it is in either.
+fn side_by_side<'a>(
+    old: &'a Map<String, Value>,
+    new: &'a Map<String, Value>,
+) -> impl Iterator<Item = (&'a String, Option<&'a Value>, Option<&'a Value>)> {
+    let before = old.iter().map(|(name, value)| (name, Some(value), new.get(name)));
+    let come = new.iter().filter(|(name, _)| !old.contains_key(*name));
+    before.chain(come.map(|(name, value)| (name, None, Some(value))))
 }
 
 /// Compares the fields of two objects, but for the one that nobody owns: who owns what.
 fn fields(old: &Map<String, Value>, new: &Map<String, Value>, view: View<'_>, without: Option<&str>) -> Difference {
     let mut difference = Difference::default();
-    for name in names(old, new) {
-        let (old, new) = (old.get(name), new.get(name));
+    for (name, old, new) in side_by_side(old, new) {
         if old == new || without == Some(name) {
             continue;
         }
@@ -176,6 +179,14 @@ fn both(old: Option<&Value>, new: Option<&Value>, view: View<'_>) -> Difference 
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) if view.list() != ListKind::Atomic => {
             let kind = view.list();
+            // Mostly the same items are on both sides, and their names need not be made.
+            if old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same_element(&kind, old, new)) {
+                for (old, new) in old.iter().zip(new).filter(|(old, new)| old != new) {
+                    let child = both(Some(old), Some(new), view.item());
+                    child.graft_at(&mut difference, || element(&kind, old).unwrap_or_default());
+                }
+                return difference;
+            }
             let (old, new) = (by_name(old, &kind), by_name(new, &kind));
             for name in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
                 let child = both(old.get(name).copied(), new.get(name).copied(), view.item());

@@ -15,7 +15,40 @@ pub struct Share {
     text: Arc<str>,
     /// Where `fieldsV1` is in it.
     fields: Range<usize>,
+    /// In which parts of the object these are.
+    parts: Parts,
     pub(super) identity: Identity,
+}
+
+/// Parts of an object: who owns nothing in those that a write has changed has lost nothing by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Parts {
+    metadata: bool,
+    spec: bool,
+    status: bool,
+    rest: bool,
+}
+
+impl Parts {
+    fn of(set: &Set) -> Self {
+        let mut parts = Self::default();
+        for name in set.children.keys() {
+            match &**name {
+                "f:metadata" => parts.metadata = true,
+                "f:spec" => parts.spec = true,
+                "f:status" => parts.status = true,
+                _ => parts.rest = true,
+            }
+        }
+        parts
+    }
+
+    fn meet(self, other: Self) -> bool {
+        self.metadata && other.metadata
+            || self.spec && other.spec
+            || self.status && other.status
+            || self.rest && other.rest
+    }
 }
 
 impl Share {
@@ -26,7 +59,7 @@ impl Share {
 
 /// Who owns what of one object.
 #[derive(Clone, Debug, Default)]
-pub struct Kept(Arc<[(Box<str>, Arc<Share>)]>);
+pub struct Kept(Arc<[(Arc<str>, Arc<Share>)]>);
 
 impl Kept {
     /// From a list as objects carry it.
@@ -44,7 +77,7 @@ impl Kept {
 
     /// The list as objects carry it.
     pub fn value(&self) -> Value {
-        let entry = |(time, share): &(Box<str>, Arc<Share>)| {
+        let entry = |(time, share): &(Arc<str>, Arc<Share>)| {
             let mut entry: Value = serde_json::from_str(&share.text).expect("what is kept is JSON");
             if !time.is_empty() {
                 entry["time"] = (**time).into();
@@ -76,9 +109,13 @@ impl Kept {
     /// what is gone. It is so with most changes.
     pub(super) fn stands(&self, identity: &Identity, changed: &Set, removed: &Set) -> bool {
         let mut found = false;
+        let touched = (Parts::of(changed), Parts::of(removed));
         for (_, share) in self.0.iter() {
             let own = share.identity == *identity;
             found |= own;
+            if !own && !share.parts.meet(touched.0) && !share.parts.meet(touched.1) {
+                continue;
+            }
             let standing = standing(changed, share.fields());
             let stands = if own { standing.within } else { !standing.meets };
             if !stands || !removed.is_empty() && self::standing(removed, share.fields()).meets {
@@ -90,7 +127,7 @@ impl Kept {
 
     /// To be changed.
     pub(super) fn open(&self) -> Managed {
-        let entry = |(time, share): &(Box<str>, Arc<Share>)| Entry {
+        let entry = |(time, share): &(Arc<str>, Arc<Share>)| Entry {
             identity: share.identity.clone(),
             time: time.to_string(),
             set: Set::read(&serde_json::from_str(share.fields()).expect("what is kept is JSON")),
@@ -110,6 +147,7 @@ impl Managed {
         let mut keep = |entry: Entry| {
             let share = entry.share.unwrap_or_else(|| {
                 let fields = entry.set.write().to_string();
+                let parts = Parts::of(&entry.set);
                 let whole = self::entry(&entry.identity, json!(null)).to_string();
                 // The fields come where the null is.
                 let (before, after) = whole.split_once("\"fieldsV1\":null").unwrap_or((&whole, ""));
@@ -118,10 +156,11 @@ impl Managed {
                 shelf.share(text, |text| Share {
                     text,
                     fields: begin..begin + fields.len(),
+                    parts,
                     identity: entry.identity,
                 })
             });
-            (entry.time.into(), share)
+            (shelf.text(&entry.time), share)
         };
         Kept(self.entries.into_iter().map(&mut keep).collect())
     }

@@ -123,6 +123,15 @@ impl<'a> View<'a> {
     }
 }
 
+/// Whether two items of a list have the same path element.
+pub fn same_element(kind: &ListKind, one: &Value, other: &Value) -> bool {
+    match kind {
+        ListKind::Atomic => false,
+        ListKind::Set => one == other,
+        ListKind::Map(keys) => keys.iter().all(|key| one.get(key) == other.get(key)),
+    }
+}
+
 /// The path element by which server-side apply names an item of a list: `k:{"name":"app"}`, `v:"a"`; none where the list
 /// is owned as a whole.
 pub fn element(kind: &ListKind, item: &Value) -> Option<String> {

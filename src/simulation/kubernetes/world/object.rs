@@ -155,6 +155,19 @@ impl Object {
         }
     }
 
+    /// The same with another specification, which binds it to no node.
+    pub(super) fn with_spec(&self, spec: &Value, managed: Kept, revision: u64) -> Self {
+        Self {
+            head: Arc::clone(&self.head),
+            revision,
+            managed,
+            spec: (!spec.is_null()).then(|| text_of(spec).into()),
+            status: self.status.clone(),
+            node: self.node.clone(),
+            facts: OnceLock::new(),
+        }
+    }
+
     /// Where it is.
     pub fn key(&self) -> &Key {
         &self.head.key

@@ -6,13 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::{Object, World};
+use super::{Object, World, table::KNOWN};
 use crate::simulation::kubernetes::resources::ResourceId;
-
-/// How far back moments are known.
-const KNOWN: SignedDuration = SignedDuration::from_mins(30);
 
 /// The revision with which each moment ended that changed anything.
 #[derive(Clone, Default)]

@@ -1,4 +1,4 @@
-//! What many objects say alike, kept once: texts of labels and owners, and what somebody owns.
+//! What many objects say alike, kept once: texts of labels and owners, what somebody owns, and since when.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,7 +22,7 @@ pub(in crate::simulation::kubernetes) struct Shelf {
 
 impl Shelf {
     /// A text.
-    pub(super) fn text(&mut self, text: &str) -> Arc<str> {
+    pub(in crate::simulation::kubernetes) fn text(&mut self, text: &str) -> Arc<str> {
         if let Some(there) = self.texts.get(text) {
             return Arc::clone(there);
         }

@@ -69,6 +69,7 @@ impl World {
         }
         let kept = Event {
             revision: self.revision,
+            at: self.now,
             kind: ChangeKind::Deleted,
             before: before.clone(),
             object: Arc::clone(&gone),
@@ -127,6 +128,7 @@ impl World {
         self.tables[key.resource.index()].remember(
             Event {
                 revision: self.revision,
+                at: self.now,
                 kind,
                 before: before.clone(),
                 object: Arc::clone(&object),

@@ -5,8 +5,13 @@ use std::{
     sync::Arc,
 };
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::object::{Key, Object};
 use crate::simulation::kubernetes::resources::ResourceId;
+
+/// How long changes are known at most, once others have come: so long etcd keeps them from one compaction to the next.
+pub(super) const KNOWN: SignedDuration = SignedDuration::from_mins(5);
 
 /// What happened to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub struct Change {
 pub struct Event {
     /// The revision that it made.
     pub revision: u64,
+    /// When.
+    pub at: Timestamp,
     /// What happened.
     pub kind: ChangeKind,
     /// As it was.
@@ -158,8 +165,12 @@ impl Table {
     }
 
     pub(super) fn remember(&mut self, event: Event, limit: usize) {
+        let old = event.at - KNOWN;
         self.history.push_back(event);
         self.trim(limit);
+        while let Some(event) = self.history.pop_front_if(|event| event.at < old) {
+            self.forgotten = event.revision;
+        }
     }
 
     pub(super) fn trim(&mut self, limit: usize) {

@@ -76,9 +76,27 @@ impl World {
         if new == old {
             return Ok(live);
         }
-        let change = Change::Status(&old, &new);
+        let change = Change::Field("status", &old, &new);
         let managed = self.owned_after(&live, Part::Status, manager, change);
         Ok(self.put(live.with_status(&new, managed, self.revision + 1)))
+    }
+
+    /// Renews a Lease, and reads nothing but its specification: a cluster does little else so often. Its specification has no
+    /// defaults, and no generation counts it.
+    pub fn renew(
+        &mut self,
+        name: &Key,
+        manager: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> Result<Arc<Object>, Refusal> {
+        let Some(live) = self.get(name).cloned() else {
+            return Err(self.missing(name));
+        };
+        let old = live.spec();
+        let mut new = old.clone();
+        change(&mut new);
+        let managed = self.owned_after(&live, Part::Main, manager, Change::Field("spec", &old, &new));
+        Ok(self.put(live.with_spec(&new, managed, self.revision + 1)))
     }
 
     /// As [`update_status`](Self::update_status), for who changes annotations in the same request, which that lets through.

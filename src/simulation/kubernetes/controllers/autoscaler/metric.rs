@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{CPU_INITIALIZATION, INITIAL_READINESS};
@@ -222,9 +223,8 @@ fn look(world: &World, resource: &str, pods: &[Arc<Object>], now: Timestamp) -> 
 /// Whether a pod's CPU says nothing yet.
 fn warming_up(pod: &Object, now: Timestamp) -> bool {
     let facts = pod::facts(pod);
-    let status = pod.status();
-    let started = status["startTime"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
-    let (Some(started), Some(since)) = (started, facts.ready_since) else {
+    let status: StatusView = pod.view_status();
+    let (Some(started), Some(since)) = (status.start_time, facts.ready_since) else {
         return true;
     };
     if started + CPU_INITIALIZATION > now {
@@ -233,18 +233,36 @@ fn warming_up(pod: &Object, now: Timestamp) -> bool {
     !facts.ready && started + INITIAL_READINESS > since
 }
 
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct StatusView {
+    start_time: Option<Timestamp>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SpecView {
+    containers: Vec<ContainerView>,
+}
+
+#[derive(Deserialize)]
+struct ContainerView {
+    name: String,
+    #[serde(default)]
+    resources: Value,
+}
+
 /// What a pod asks for, in milli-units; every container has to say it.
 fn request(pod: &Object, resource: &str) -> Result<i64, String> {
-    let spec = pod.spec();
+    let spec: SpecView = pod.view_spec();
     let mut total = 0;
-    for container in spec["containers"].as_array().into_iter().flatten() {
-        let resources = &container["resources"];
+    for container in spec.containers {
+        let resources = &container.resources;
         let asked = Quantity::of(&resources["requests"][resource]).or(Quantity::of(&resources["limits"][resource]));
         let Some(asked) = asked else {
-            let name = container["name"].as_str().unwrap_or_default();
+            let (container, pod) = (container.name, pod.name());
             return Err(format!(
-                "missing request for {resource} in container {name} of Pod {}",
-                pod.name()
+                "missing request for {resource} in container {container} of Pod {pod}"
             ));
         };
         total += asked.milli();

@@ -101,7 +101,7 @@ impl Deployments {
     ) {
         let status = status(deployment, new, old, world.now());
         if status != *deployment.status() {
-            deployment.write(world, |deployment| deployment["status"] = status);
+            deployment.write_status(world, status);
         }
     }
 
@@ -115,7 +115,7 @@ impl Deployments {
         }
         note_failure(&mut status, new, old);
         if status != *deployment.status() {
-            deployment.write(world, |deployment| deployment["status"] = status);
+            deployment.write_status(world, status);
         } else {
             self.wait(world, deployment);
         }

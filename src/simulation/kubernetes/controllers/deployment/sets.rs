@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Deployment;
 use crate::simulation::kubernetes::{
@@ -40,7 +40,7 @@ const LONGEST: usize = 2000;
 #[derive(Clone)]
 pub(super) struct Set {
     pub(super) object: Arc<Object>,
-    pub(super) value: Value,
+    pub(super) value: Arc<Value>,
     pub(super) replicas: i64,
     pub(super) created: Timestamp,
 }
@@ -53,7 +53,7 @@ impl Set {
             replicas: pod::number(&value["spec"]["replicas"], 1),
             created: created.and_then(|at| at.parse().ok()).unwrap_or_default(),
             object: Arc::clone(object),
-            value,
+            value: value.into(),
         }
     }
 
@@ -128,9 +128,13 @@ pub(super) fn split(deployment: &Deployment, mut sets: Vec<Set>) -> (Option<Set>
     (new, sets)
 }
 
-/// Sets the annotations of the new ReplicaSet; returns whether they differ from before.
-fn annotate(deployment: &Deployment, set: &mut Value, revision: i64, fresh: bool) -> bool {
-    let before = annotations(set);
+/// The annotations of the new ReplicaSet, if they differ from those before.
+fn annotated(
+    deployment: &Deployment,
+    before: Map<String, Value>,
+    revision: i64,
+    fresh: bool,
+) -> Option<Map<String, Value>> {
     let mut after = before.clone();
     for (name, value) in annotations(&deployment.value) {
         if !OWN.contains(&name.as_str()) {
@@ -167,18 +171,17 @@ fn annotate(deployment: &Deployment, set: &mut Value, revision: i64, fresh: bool
             (deployment.replicas + deployment.surge).to_string().into(),
         );
     }
-    let differs = before != after;
-    if differs {
-        set["metadata"]["annotations"] = after.into();
-    }
-    differs
+    (before != after).then_some(after)
 }
 
 /// Gives the new ReplicaSet its number, and the Deployment too.
 pub(super) fn renumber(world: &mut World, deployment: &mut Deployment, set: Set, revision: i64) -> Set {
-    let mut value = set.value.clone();
-    let annotated = annotate(deployment, &mut value, revision, false);
-    if annotated || pod::number(&value["spec"]["minReadySeconds"], 0) != deployment.min_ready {
+    let annotated = annotated(deployment, annotations(&set.value), revision, false);
+    if annotated.is_some() || pod::number(&set.value["spec"]["minReadySeconds"], 0) != deployment.min_ready {
+        let mut value = (*set.value).clone();
+        if let Some(annotations) = annotated {
+            value["metadata"]["annotations"] = annotations.into();
+        }
         match value["spec"].as_object_mut() {
             Some(spec) if deployment.min_ready == 0 => drop(spec.remove("minReadySeconds")),
             _ => value["spec"]["minReadySeconds"] = deployment.min_ready.into(),
@@ -228,7 +231,9 @@ pub(super) fn make(
     if deployment.min_ready > 0 {
         set["spec"]["minReadySeconds"] = deployment.min_ready.into();
     }
-    annotate(deployment, &mut set, revision, true);
+    if let Some(annotations) = annotated(deployment, Map::new(), revision, true) {
+        set["metadata"]["annotations"] = annotations.into();
+    }
     let now = world.now();
     match own::create(world, REPLICA_SETS, set, &deployment.object) {
         Ok(object) => {
