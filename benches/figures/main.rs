@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         ["inbox", alerts, posts] => inbox::closed(alerts.parse().unwrap(), posts.parse().unwrap()),
         ["open", address, rate, seconds] => load::open(address, rate.parse().unwrap(), seconds.parse().unwrap()),
         ["unfold-beside", alerts, folder] => unfolding::beside(folder, alerts.parse().unwrap()),
-        ["simulated-cluster"] => simulation::story(),
+        ["simulated-cluster", day] => simulation::story(day),
         parts => return figures(parts),
     }
     ExitCode::SUCCESS

@@ -55,7 +55,7 @@ pub(super) fn after(
     if kept.stands(manager, &changed, &difference.removed) {
         return kept.clone();
     }
-    let mut managed = kept.open();
+    let mut managed = kept.open(manager, &changed, &difference.removed);
     managed.follow(&difference, manager, now);
     managed.put_in_order();
     managed.keep(shelf)

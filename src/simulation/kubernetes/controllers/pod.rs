@@ -59,6 +59,8 @@ pub struct Facts {
     pub ready: bool,
     /// Since when it is what it is.
     pub ready_since: Option<Timestamp>,
+    /// `status.startTime`.
+    pub started: Option<Timestamp>,
     /// `metadata.creationTimestamp`.
     pub created: Timestamp,
     /// `metadata.deletionTimestamp`.
@@ -204,6 +206,7 @@ struct Amounts {
 #[serde(rename_all = "camelCase", default)]
 struct Status {
     phase: Phase,
+    start_time: Option<Timestamp>,
     conditions: Option<Vec<ConditionView>>,
     container_statuses: Option<Vec<ContainerStatus>>,
 }
@@ -290,6 +293,7 @@ fn read(pod: &Object) -> Facts {
         phase: view.status.phase,
         ready: ready.is_some_and(|condition| condition.status == "True"),
         ready_since: ready.and_then(|condition| condition.last_transition_time),
+        started: view.status.start_time,
         created: view.metadata.creation_timestamp,
         deleted: view.metadata.deletion_timestamp,
         restarts: view

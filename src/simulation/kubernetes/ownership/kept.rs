@@ -125,12 +125,19 @@ impl Kept {
         found
     }
 
-    /// To be changed.
-    pub(super) fn open(&self) -> Managed {
+    /// To be changed by a manager. What others own in parts that are not touched is not read.
+    pub(super) fn open(&self, identity: &Identity, changed: &Set, removed: &Set) -> Managed {
+        let touched = (Parts::of(changed), Parts::of(removed));
+        let read = |share: &Share| {
+            if share.identity != *identity && !share.parts.meet(touched.0) && !share.parts.meet(touched.1) {
+                return Set::default();
+            }
+            Set::read(&serde_json::from_str(share.fields()).expect("what is kept is JSON"))
+        };
         let entry = |(time, share): &(Arc<str>, Arc<Share>)| Entry {
             identity: share.identity.clone(),
             time: time.to_string(),
-            set: Set::read(&serde_json::from_str(share.fields()).expect("what is kept is JSON")),
+            set: read(share),
             share: Some(Arc::clone(share)),
         };
         let mut managed = Managed {

@@ -40,6 +40,7 @@ impl Identity {
 pub(super) struct Entry {
     pub(super) identity: Identity,
     pub(super) time: String,
+    /// Nothing where there was no need to read it.
     pub(super) set: Set,
     /// As it was kept, unless it has changed since.
     pub(super) share: Option<Arc<Share>>,
@@ -117,7 +118,8 @@ impl Managed {
 
     /// Those who apply first, then by time; without whoever owns nothing any more.
     pub(super) fn put_in_order(&mut self) {
-        self.entries.retain(|entry| !entry.set.is_empty());
+        self.entries
+            .retain(|entry| entry.share.is_some() || !entry.set.is_empty());
         self.entries.sort_by(|left, right| {
             let key = |entry: &Entry| {
                 (

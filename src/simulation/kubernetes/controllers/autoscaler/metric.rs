@@ -223,20 +223,13 @@ fn look(world: &World, resource: &str, pods: &[Arc<Object>], now: Timestamp) -> 
 /// Whether a pod's CPU says nothing yet.
 fn warming_up(pod: &Object, now: Timestamp) -> bool {
     let facts = pod::facts(pod);
-    let status: StatusView = pod.view_status();
-    let (Some(started), Some(since)) = (status.start_time, facts.ready_since) else {
+    let (Some(started), Some(since)) = (facts.started, facts.ready_since) else {
         return true;
     };
     if started + CPU_INITIALIZATION > now {
         return !facts.ready || now < since + latency::SCRAPE;
     }
     !facts.ready && started + INITIAL_READINESS > since
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct StatusView {
-    start_time: Option<Timestamp>,
 }
 
 #[derive(Default, Deserialize)]
