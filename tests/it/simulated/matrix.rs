@@ -169,6 +169,9 @@ fn walk(scenarios: Vec<Scenario>, without: Option<Without>, enough: usize) -> Ve
                 });
             }
         });
+        if found.lock().unwrap().len() >= enough {
+            break;
+        }
     }
     println!("{told} stories in which something goes wrong, among them all that follow {deaths} deaths");
     found.into_inner().unwrap()

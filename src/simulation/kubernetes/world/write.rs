@@ -83,14 +83,9 @@ impl World {
 
     /// Renews a Lease, and reads nothing but its specification: a cluster does little else so often. Its specification has no
     /// defaults, and no generation counts it.
-    pub fn renew(
-        &mut self,
-        name: &Key,
-        manager: &str,
-        change: impl FnOnce(&mut Value),
-    ) -> Result<Arc<Object>, Refusal> {
-        let Some(live) = self.get(name).cloned() else {
-            return Err(self.missing(name));
+    pub fn renew(&mut self, key: &Key, manager: &str, change: impl FnOnce(&mut Value)) -> Result<Arc<Object>, Refusal> {
+        let Some(live) = self.get(key).cloned() else {
+            return Err(self.missing(key));
         };
         let old = live.spec();
         let mut new = old.clone();
