@@ -73,9 +73,8 @@ impl Story {
     fn new(scenario: Scenario, without: Option<Without>) -> Self {
         let prepared = Prepared::new(scenario);
         let (well, mut moments) = witness(&prepared, None);
-        let deaths: usize = moments.iter().map(|moment| moment.deaths.len()).sum();
         assert_eq!(
-            deaths,
+            deaths(&moments),
             well.points.len() + 2 * well.calls.len(),
             "some moments were missed"
         );
@@ -138,6 +137,11 @@ impl Story {
     }
 }
 
+/// How many deaths leave these.
+fn deaths(moments: &[Moment]) -> usize {
+    moments.iter().map(|moment| moment.deaths.len()).sum()
+}
+
 /// A process that is held up between its last look at the lease and the wire sends late; nobody can keep it from that. The uid
 /// makes it harmless: what is evicted is the same pod, once. But a run that had given the request up may find its pod gone.
 fn sends_after_all(disturbance: &Disturbance, well: &Told) -> bool {
@@ -148,12 +152,12 @@ fn sends_after_all(disturbance: &Disturbance, well: &Told) -> bool {
 /// Walks the matrix on all cores until so much is wrong that it is enough to know, and comes back with that.
 fn walk(scenarios: Vec<Scenario>, without: Option<Without>, enough: usize) -> Vec<String> {
     let found = Mutex::new(Vec::new());
-    let (mut told, mut deaths) = (0, 0);
+    let (mut told, mut died) = (0, 0);
     for scenario in scenarios {
         let story = Story::new(scenario, without);
         let all = story.all();
         told += all.len();
-        deaths += story.moments.iter().map(|moment| moment.deaths.len()).sum::<usize>();
+        died += deaths(&story.moments);
         let next = AtomicUsize::new(0);
         thread::scope(|scope| {
             for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
@@ -173,7 +177,7 @@ fn walk(scenarios: Vec<Scenario>, without: Option<Without>, enough: usize) -> Ve
             break;
         }
     }
-    println!("{told} stories in which something goes wrong, among them all that follow {deaths} deaths");
+    println!("{told} stories in which something goes wrong, among them all that follow {died} deaths");
     found.into_inner().unwrap()
 }
 

@@ -114,9 +114,7 @@ pub fn go_on(prepared: &Prepared, moment: &Moment, without: Option<Without>) -> 
 
 impl<'a> Stage<'a> {
     async fn set(prepared: &'a Prepared, disturbance: Option<&'a Disturbance>, without: Option<Without>) -> Self {
-        let scenario = &prepared.scenario;
         let cluster = Cluster(prepared.cluster.0.fork());
-        let clock = Arc::new(ManualClock::at(cluster.0.now()));
         let mut stop_at = None;
         match disturbance.map(|disturbance| (disturbance.at, &disturbance.effect)) {
             Some((At::Point(number), _)) => stop_at = Some(number),
@@ -127,24 +125,10 @@ impl<'a> Stage<'a> {
             }
             None => {}
         }
-        let folder = prepared.disk.lay_out();
-        let traffic = Traffic::new();
-        let wire = wire(&cluster, &traffic, FIRST, without);
-        let process = Process::start(folder.path(), &clock, &scenario.settings, 0, wire).await;
         Self {
-            scenario,
             disturbance,
-            without,
-            cluster,
-            clock,
             points: Points::new(stop_at),
-            progress: Arc::default(),
-            traffic,
-            folders: vec![folder],
-            process: Arc::new(process),
-            frozen: None,
-            thawed: None,
-            asked: None,
+            ..Self::of(prepared, cluster, &prepared.disk, (0, FIRST), without).await
         }
     }
 
@@ -158,16 +142,31 @@ impl<'a> Stage<'a> {
 
     /// The process has died, and the next one starts on what is left.
     async fn after(prepared: &'a Prepared, moment: &Moment, without: Option<Without>) -> Self {
-        let scenario = &prepared.scenario;
         let cluster = Cluster(moment.cluster.0.fork());
+        cluster.0.advance(moment.at + DOWN);
+        Self {
+            progress: Arc::new(Mutex::new(moment.progress.clone())),
+            asked: Some(moment.asked.clone()),
+            ..Self::of(prepared, cluster, &moment.disk, (1, NEXT), without).await
+        }
+    }
+
+    /// A process in its life of this number starts on what is on the disk, and nothing goes wrong.
+    async fn of(
+        prepared: &'a Prepared,
+        cluster: Cluster,
+        disk: &Disk,
+        (life, user): (u8, &str),
+        without: Option<Without>,
+    ) -> Self {
+        let scenario = &prepared.scenario;
         let begin = prepared.cluster.0.now();
         let clock = Arc::new(ManualClock::at(begin));
-        cluster.0.advance(moment.at + DOWN);
         clock.pass(cluster.0.now().duration_since(begin).unsigned_abs());
-        let folder = moment.disk.lay_out();
+        let folder = disk.lay_out();
         let traffic = Traffic::new();
-        let wire = wire(&cluster, &traffic, NEXT, without);
-        let process = Process::start(folder.path(), &clock, &scenario.settings, 1, wire).await;
+        let wire = wire(&cluster, &traffic, user, without);
+        let process = Process::start(folder.path(), &clock, &scenario.settings, life, wire).await;
         Self {
             scenario,
             disturbance: None,
@@ -175,13 +174,13 @@ impl<'a> Stage<'a> {
             cluster,
             clock,
             points: Points::new(None),
-            progress: Arc::new(Mutex::new(moment.progress.clone())),
+            progress: Arc::default(),
             traffic,
             folders: vec![folder],
             process: Arc::new(process),
             frozen: None,
             thawed: None,
-            asked: Some(moment.asked.clone()),
+            asked: None,
         }
     }
 

@@ -30,9 +30,9 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(set: &Set) -> Self {
+    fn of<'a>(sets: impl IntoIterator<Item = &'a Set>) -> Self {
         let mut parts = Self::default();
-        for name in set.children.keys() {
+        for name in sets.into_iter().flat_map(|set| set.children.keys()) {
             match &**name {
                 "f:metadata" => parts.metadata = true,
                 "f:spec" => parts.spec = true,
@@ -52,6 +52,11 @@ impl Parts {
 }
 
 impl Share {
+    /// Whether it may be another one once a manager has touched these parts.
+    fn concerned(&self, manager: &Identity, touched: Parts) -> bool {
+        self.identity == *manager || self.parts.meet(touched)
+    }
+
     fn fields(&self) -> &str {
         &self.text[self.fields.clone()]
     }
@@ -109,11 +114,11 @@ impl Kept {
     /// what is gone. It is so with most changes.
     pub(super) fn stands(&self, identity: &Identity, changed: &Set, removed: &Set) -> bool {
         let mut found = false;
-        let touched = (Parts::of(changed), Parts::of(removed));
+        let touched = Parts::of([changed, removed]);
         for (_, share) in self.0.iter() {
             let own = share.identity == *identity;
             found |= own;
-            if !own && !share.parts.meet(touched.0) && !share.parts.meet(touched.1) {
+            if !share.concerned(identity, touched) {
                 continue;
             }
             let standing = standing(changed, share.fields());
@@ -127,9 +132,9 @@ impl Kept {
 
     /// To be changed by a manager. What others own in parts that are not touched is not read.
     pub(super) fn open(&self, identity: &Identity, changed: &Set, removed: &Set) -> Managed {
-        let touched = (Parts::of(changed), Parts::of(removed));
+        let touched = Parts::of([changed, removed]);
         let read = |share: &Share| {
-            if share.identity != *identity && !share.parts.meet(touched.0) && !share.parts.meet(touched.1) {
+            if !share.concerned(identity, touched) {
                 return Set::default();
             }
             Set::read(&serde_json::from_str(share.fields()).expect("what is kept is JSON"))
@@ -154,7 +159,7 @@ impl Managed {
         let mut keep = |entry: Entry| {
             let share = entry.share.unwrap_or_else(|| {
                 let fields = entry.set.write().to_string();
-                let parts = Parts::of(&entry.set);
+                let parts = Parts::of([&entry.set]);
                 let whole = self::entry(&entry.identity, json!(null)).to_string();
                 // The fields come where the null is.
                 let (before, after) = whole.split_once("\"fieldsV1\":null").unwrap_or((&whole, ""));

@@ -145,23 +145,26 @@ impl Object {
     /// The same with another status.
     pub(super) fn with_status(&self, status: &Value, managed: Kept, revision: u64) -> Self {
         Self {
-            head: Arc::clone(&self.head),
-            revision,
-            managed,
-            spec: self.spec.clone(),
             status: (!status.is_null()).then(|| text_of(status).into()),
-            node: self.node.clone(),
-            facts: OnceLock::new(),
+            ..self.again(managed, revision)
         }
     }
 
-    /// The same with another specification, which binds it to no node.
+    /// The same with another specification, of what is bound to no node.
     pub(super) fn with_spec(&self, spec: &Value, managed: Kept, revision: u64) -> Self {
+        Self {
+            spec: (!spec.is_null()).then(|| text_of(spec).into()),
+            ..self.again(managed, revision)
+        }
+    }
+
+    /// The same, written once more.
+    fn again(&self, managed: Kept, revision: u64) -> Self {
         Self {
             head: Arc::clone(&self.head),
             revision,
             managed,
-            spec: (!spec.is_null()).then(|| text_of(spec).into()),
+            spec: self.spec.clone(),
             status: self.status.clone(),
             node: self.node.clone(),
             facts: OnceLock::new(),
