@@ -7,6 +7,7 @@ mod workloads;
 
 pub use pod::{admit_pod, pod_spec, qos, tolerate};
 
+use base64::engine::{Engine, general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -22,10 +23,14 @@ use super::{
 
 /// The field of an object, made if it is not there.
 pub(super) fn fields<'a>(object: &'a mut Value, name: &str) -> &'a mut Map<String, Value> {
-    if !object[name].is_object() {
-        object[name] = json!({});
+    as_fields(&mut object[name])
+}
+
+fn as_fields(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = json!({});
     }
-    object[name].as_object_mut().expect("it was made an object just now")
+    value.as_object_mut().expect("it was made an object just now")
 }
 
 /// Sets a field that is not there.
@@ -106,52 +111,55 @@ pub fn fill(resource: ResourceId, object: &mut Value) {
         CUSTOM_RESOURCE_DEFINITIONS => return definition(object),
         _ => {}
     }
-    of_status(resource, object);
+    let mut status = object.get_mut("status").map(Value::take).unwrap_or_default();
+    of_status(resource, &mut status);
+    if !status.is_null() {
+        object["status"] = status;
+    }
     if resource.is_built_in() {
         drop_nulls(object);
         zeroes(resource, object);
+        if let Some(status) = object.get_mut("status") {
+            zeroes_of_status(resource, status);
+        }
     }
 }
 
 /// Fills in the defaults of a status: what [`fill`] does where nothing else was written.
 pub fn fill_status(resource: ResourceId, status: &mut Value) {
-    let mut object = json!({"status": status.take()});
-    of_status(resource, &mut object);
+    of_status(resource, status);
     if resource.is_built_in() && resource != CUSTOM_RESOURCE_DEFINITIONS {
-        drop_nulls(&mut object);
-        zeroes(resource, &mut object);
+        drop_nulls(status);
+        zeroes_of_status(resource, status);
     }
-    *status = object["status"].take();
 }
 
-/// The defaults of the status of an object.
-fn of_status(resource: ResourceId, object: &mut Value) {
+/// The defaults of a status.
+fn of_status(resource: ResourceId, status: &mut Value) {
     match resource {
         PERSISTENT_VOLUMES | PERSISTENT_VOLUME_CLAIMS => {
-            default(fields(object, "status"), "phase", "Pending".into());
+            default(as_fields(status), "phase", "Pending".into());
         }
         PODS | JOBS | RESOURCE_QUOTAS => {
-            fields(object, "status");
+            as_fields(status);
         }
-        HORIZONTAL_POD_AUTOSCALERS => default(fields(object, "status"), "desiredReplicas", 0.into()),
+        HORIZONTAL_POD_AUTOSCALERS => default(as_fields(status), "desiredReplicas", 0.into()),
         POD_DISRUPTION_BUDGETS => {
-            let status = fields(object, "status");
+            let status = as_fields(status);
             for name in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
                 default(status, name, 0.into());
             }
         }
-        SERVICES => default(fields(object, "status"), "loadBalancer", json!({})),
+        SERVICES => default(as_fields(status), "loadBalancer", json!({})),
         NODES => {
-            let status = fields(object, "status");
+            let status = as_fields(status);
             default(status, "daemonEndpoints", json!({"kubeletEndpoint": {"Port": 0}}));
-            let info = schema::find("NodeSystemInfo").expect("nodes have system info");
-            let mut empty = Map::new();
-            for (name, field) in &info.fields {
-                if field.required {
-                    empty.insert(name.clone(), "".into());
-                }
+            if status.get("nodeInfo").is_none_or(Value::is_null) {
+                let info = schema::find("NodeSystemInfo").expect("nodes have system info");
+                let required = info.fields.iter().filter(|(_, field)| field.required);
+                let empty: Map<_, _> = required.map(|(name, _)| (name.clone(), "".into())).collect();
+                status.insert("nodeInfo".to_owned(), empty.into());
             }
-            default(status, "nodeInfo", Value::Object(empty));
         }
         _ => {}
     }
@@ -186,90 +194,89 @@ pub fn settle(resource: ResourceId, object: &mut Value) {
     }
 }
 
-/// What Go writes even when it is nothing: moments that have not come, and a few structs.
+/// What Go writes even when it is nothing.
 fn zeroes(resource: ResourceId, object: &mut Value) {
-    let each = |status: Option<&mut Value>, list: &str, add: &[(&str, Value)]| {
-        let items = status
-            .and_then(|status| status.get_mut(list))
-            .and_then(Value::as_array_mut);
-        for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
-            for (name, value) in add {
-                item.entry(*name).or_insert_with(|| value.clone());
-            }
-        }
-    };
-    let never = || Value::Null;
     for pointer in lists(resource) {
         let (parent, field) = pointer.rsplit_once('/').unwrap_or_default();
         if let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut) {
-            parent.entry(field).or_insert(Value::Null);
+            put(parent, field, never);
         }
     }
-    let status = object.get_mut("status");
+    if let Some(event) = object.as_object_mut().filter(|_| resource == EVENTS) {
+        for name in ["firstTimestamp", "lastTimestamp", "eventTime"] {
+            put(event, name, never);
+        }
+        put(event, "source", || json!({}));
+        for name in ["reportingComponent", "reportingInstance"] {
+            put(event, name, || "".into());
+        }
+    }
+}
+
+/// The same of a status: moments that have not come, and a few structs.
+fn zeroes_of_status(resource: ResourceId, status: &mut Value) {
     match resource {
         PODS => {
-            let Some(status) = status else { return };
-            let moments = [("lastProbeTime", never()), ("lastTransitionTime", never())];
-            each(Some(status), "conditions", &moments);
-            let states = [("state", json!({})), ("lastState", json!({}))];
+            each(status, "conditions", &["lastProbeTime", "lastTransitionTime"], never);
             for list in [
                 "containerStatuses",
                 "initContainerStatuses",
                 "ephemeralContainerStatuses",
             ] {
-                each(Some(status), list, &states);
+                each(status, list, &["state", "lastState"], || json!({}));
                 if let Some(statuses) = status.get_mut(list) {
                     moments_of(statuses);
                 }
             }
             // The old field is the first of the new one.
-            let (one, many) = (status["podIP"].clone(), status["podIPs"][0]["ip"].clone());
-            if one.is_string() && one != many {
-                status["podIPs"] = json!([{"ip": one}]);
+            if status["podIP"].is_string() && status["podIP"] != status["podIPs"][0]["ip"] {
+                status["podIPs"] = json!([{"ip": status["podIP"]}]);
             }
         }
         NODES => {
-            let Some(status) = status else { return };
             each(
-                Some(status),
+                status,
                 "conditions",
-                &[("lastHeartbeatTime", never()), ("lastTransitionTime", never())],
+                &["lastHeartbeatTime", "lastTransitionTime"],
+                never,
             );
-            let capacity = status["capacity"].clone();
-            if let Some(status) = status.as_object_mut().filter(|_| capacity.is_object()) {
-                default(status, "allocatable", capacity);
+            if status["capacity"].is_object() && status["allocatable"].is_null() {
+                status["allocatable"] = status["capacity"].clone();
             }
         }
-        DEPLOYMENTS => each(
-            status,
-            "conditions",
-            &[("lastUpdateTime", never()), ("lastTransitionTime", never())],
-        ),
+        DEPLOYMENTS => each(status, "conditions", &["lastUpdateTime", "lastTransitionTime"], never),
         REPLICA_SETS | REPLICATION_CONTROLLERS | STATEFUL_SETS | DAEMON_SETS | HORIZONTAL_POD_AUTOSCALERS => {
-            let metrics = resource == HORIZONTAL_POD_AUTOSCALERS;
-            let Some(status) = status else { return };
-            each(Some(status), "conditions", &[("lastTransitionTime", never())]);
-            if let Some(status) = status.as_object_mut().filter(|_| metrics) {
-                status.entry("currentMetrics").or_insert(Value::Null);
+            each(status, "conditions", &["lastTransitionTime"], never);
+            if let Some(status) = status
+                .as_object_mut()
+                .filter(|_| resource == HORIZONTAL_POD_AUTOSCALERS)
+            {
+                put(status, "currentMetrics", never);
             }
         }
-        JOBS => each(
-            status,
-            "conditions",
-            &[("lastProbeTime", never()), ("lastTransitionTime", never())],
-        ),
-        EVENTS => {
-            if let Some(object) = object.as_object_mut() {
-                for name in ["firstTimestamp", "lastTimestamp", "eventTime"] {
-                    object.entry(name).or_insert(Value::Null);
-                }
-                object.entry("source").or_insert_with(|| json!({}));
-                for name in ["reportingComponent", "reportingInstance"] {
-                    object.entry(name).or_insert_with(|| "".into());
-                }
-            }
-        }
+        JOBS => each(status, "conditions", &["lastProbeTime", "lastTransitionTime"], never),
         _ => {}
+    }
+}
+
+fn never() -> Value {
+    Value::Null
+}
+
+/// Puts a field where there is none.
+fn put(fields: &mut Map<String, Value>, name: &str, make: impl FnOnce() -> Value) {
+    if !fields.contains_key(name) {
+        fields.insert(name.to_owned(), make());
+    }
+}
+
+/// Puts these fields into each item of a list that has none.
+fn each(status: &mut Value, list: &str, names: &[&str], make: fn() -> Value) {
+    let items = status.get_mut(list).and_then(Value::as_array_mut);
+    for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
+        for name in names {
+            put(item, name, make);
+        }
     }
 }
 
@@ -281,9 +288,10 @@ fn moments_of(statuses: &mut Value) {
                 ("running", &["startedAt"][..]),
                 ("terminated", &["startedAt", "finishedAt"]),
             ] {
-                if let Some(fields) = status[state].get_mut(kind).and_then(Value::as_object_mut) {
+                let state = status.get_mut(state).and_then(|state| state.get_mut(kind));
+                if let Some(fields) = state.and_then(Value::as_object_mut) {
                     for moment in moments {
-                        fields.entry(*moment).or_insert(Value::Null);
+                        put(fields, moment, never);
                     }
                 }
             }
@@ -295,7 +303,9 @@ fn moments_of(statuses: &mut Value) {
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|_, value| !value.is_null());
+            if fields.values().any(Value::is_null) {
+                fields.retain(|_, value| !value.is_null());
+            }
             fields.values_mut().for_each(drop_nulls);
         }
         Value::Array(items) => items.iter_mut().for_each(drop_nulls),
@@ -342,33 +352,12 @@ fn secret(object: &mut Value) {
     let text = object["stringData"].take();
     for (name, value) in text.as_object().into_iter().flatten() {
         let bytes = value.as_str().unwrap_or_default().as_bytes();
-        fields(object, "data").insert(name.clone(), base64(bytes).into());
+        fields(object, "data").insert(name.clone(), STANDARD.encode(bytes).into());
     }
     if let Some(object) = object.as_object_mut() {
         object.remove("stringData");
         default(object, "type", "Opaque".into());
     }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let number = chunk
-            .iter()
-            .chain([0, 0].iter())
-            .take(3)
-            .fold(0u32, |number, byte| (number << 8) | u32::from(*byte));
-        for place in 0..4 {
-            if place <= chunk.len() {
-                let at = (number >> (18 - 6 * place)) & 63;
-                text.push(char::from(LETTERS[at as usize]));
-            } else {
-                text.push('=');
-            }
-        }
-    }
-    text
 }
 
 fn node(object: &mut Value) {

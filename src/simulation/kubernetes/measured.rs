@@ -5,29 +5,35 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    controllers::{latency::SCRAPE, usage},
+    controllers::{latency::SCRAPE, usage::Meter},
     resources::{NODE_METRICS, NODES, PODS, ResourceId},
     world::{Key, Object, World},
 };
 
 /// The measurements of nodes or pods, in the order of the store. What has not been measured yet has none.
 pub fn all(world: &World, resource: ResourceId, namespace: Option<&str>) -> Vec<Arc<Object>> {
+    let mut meter = Meter::new(world);
     world
         .list(about(resource), namespace)
-        .filter_map(|object| of(world, resource, object))
+        .filter_map(|object| of(world, &mut meter, resource, object))
         .collect()
 }
 
 /// The measurement of one node or pod.
 pub fn find(world: &World, resource: ResourceId, namespace: &str, name: &str) -> Option<Arc<Object>> {
-    of(world, resource, world.find(about(resource), namespace, name)?)
+    of(
+        world,
+        &mut Meter::new(world),
+        resource,
+        world.find(about(resource), namespace, name)?,
+    )
 }
 
 fn about(resource: ResourceId) -> ResourceId {
     if resource == NODE_METRICS { NODES } else { PODS }
 }
 
-fn of(world: &World, resource: ResourceId, object: &Object) -> Option<Arc<Object>> {
+fn of(world: &World, meter: &mut Meter<'_>, resource: ResourceId, object: &Object) -> Option<Arc<Object>> {
     let now = world.stamp();
     let mut metadata = json!({"name": object.name(), "creationTimestamp": now});
     let labels = object.metadata()["labels"].take();
@@ -41,11 +47,11 @@ fn of(world: &World, resource: ResourceId, object: &Object) -> Option<Arc<Object
         "window": format!("{}s", SCRAPE.as_secs()),
     });
     if resource == NODE_METRICS {
-        let (cpu, memory) = usage::of_node(world, object.name())?;
+        let (cpu, memory) = meter.node(object.name())?;
         value["kind"] = "NodeMetrics".into();
         value["usage"] = used(cpu, memory);
     } else {
-        let containers = usage::containers(world, object);
+        let containers = meter.containers(object);
         if containers.is_empty() {
             return None;
         }

@@ -77,14 +77,18 @@ pub fn list(
     match form {
         Form::Whole => Reply::bytes(200, "application/json", whole(served, items, list)),
         Form::Metadata(meta) => {
-            let items: Vec<Value> = items.iter().map(|object| metadata(&object.value(), meta)).collect();
-            let answer = json!({
-                "kind": "PartialObjectMetadataList",
-                "apiVersion": meta.api_version(),
-                "metadata": list.value(served, false),
-                "items": if items.is_empty() { Value::Null } else { items.into() },
+            let head = json!({"kind": "PartialObjectMetadataList", "apiVersion": meta.api_version(),
+                "metadata": list.value(served, false)});
+            let item = format!(
+                "{{\"apiVersion\":\"{}\",\"kind\":\"PartialObjectMetadata\",\"metadata\":",
+                meta.api_version()
+            );
+            let bytes = listed(&head, items, "null", |object, bytes| {
+                bytes.extend_from_slice(item.as_bytes());
+                object.put_metadata(bytes);
+                bytes.push(b'}');
             });
-            Reply::json(200, &answer)
+            Reply::bytes(200, "application/json", bytes)
         }
         Form::Table(meta) => {
             let rows = items
@@ -99,26 +103,33 @@ pub fn list(
 /// The stored bytes one after the other; only what is stored otherwise is written anew.
 fn whole(served: &Served<'_>, items: &[Arc<Object>], list: &ListMetadata) -> Bytes {
     let head = json!({"kind": served.resource.list_kind, "apiVersion": served.api_version(), "metadata": list.value(served, true)});
-    let head = head.to_string();
-    let size: usize = items.iter().map(|object| object.size() + 1).sum();
-    let mut bytes = Vec::with_capacity(size + head.len() + 16);
-    bytes.extend_from_slice(&head.as_bytes()[..head.len() - 1]);
-    bytes.extend_from_slice(b",\"items\":[");
-    for (index, object) in items.iter().enumerate() {
-        if index > 0 {
-            bytes.push(b',');
-        }
+    listed(&head, items, "[]", |object, bytes| {
         if served.resource.custom.is_some() {
             bytes.extend_from_slice(&stored_bytes(served, object));
         } else if is_as_stored(served) {
-            object.put_item(&mut bytes);
+            object.put_item(bytes);
         } else {
             let mut value = served.serve(object.value());
             untype(&mut value);
             bytes.extend_from_slice(value.to_string().as_bytes());
         }
+    })
+}
+
+/// A list with this at its head, and each item as it is put there.
+fn listed(head: &Value, items: &[Arc<Object>], none: &str, put: impl Fn(&Object, &mut Vec<u8>)) -> Bytes {
+    let head = head.to_string();
+    let size: usize = items.iter().map(|object| object.size() + 1).sum();
+    let mut bytes = Vec::with_capacity(size + head.len() + 16);
+    bytes.extend_from_slice(&head.as_bytes()[..head.len() - 1]);
+    bytes.extend_from_slice(b",\"items\":");
+    for (index, object) in items.iter().enumerate() {
+        bytes.push(if index == 0 { b'[' } else { b',' });
+        put(object, &mut bytes);
     }
-    bytes.extend_from_slice(b"]}\n");
+    bytes.extend_from_slice(if items.is_empty() { none.as_bytes() } else { b"]" });
+    // A document ends with its line, by which some read it.
+    bytes.extend_from_slice(b"}\n");
     bytes.into()
 }
 

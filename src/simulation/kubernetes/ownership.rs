@@ -17,9 +17,13 @@ pub use managed::{Identity, Managed};
 pub use set::Set;
 pub use typed::judge;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{schema::View, world::Shelf};
+use super::{
+    schema::View,
+    world::{Shelf, stamp},
+};
 use compare::{Difference, compare, compare_field};
 
 /// Writes down that a manager has brought an object from one state to another. Takes from others what it changed.
@@ -44,7 +48,7 @@ pub(super) fn after(
     change: Change<'_>,
     view: View<'_>,
     manager: &Identity,
-    now: &str,
+    now: Timestamp,
     shelf: &mut Shelf,
 ) -> Kept {
     let difference = match change {
@@ -56,7 +60,7 @@ pub(super) fn after(
         return kept.clone();
     }
     let mut managed = kept.open(manager, &changed, &difference.removed);
-    managed.follow(&difference, manager, now);
+    managed.follow(&difference, manager, &stamp(now));
     managed.put_in_order();
     managed.keep(shelf)
 }

@@ -3,7 +3,10 @@
 //! The built-in types are a table derived from Kubernetes' own OpenAPI document; the schemas of CustomResourceDefinitions
 //! are read from those. Decoding, strategic merge and server-side apply all look here and nowhere else.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 mod blank;
 mod decode;
@@ -104,7 +107,7 @@ pub struct Type {
     pub fields: BTreeMap<String, Field>,
 }
 
-static TYPES: LazyLock<BTreeMap<String, Type>> = LazyLock::new(|| parse(include_str!("schema/types.txt")));
+static TYPES: LazyLock<HashMap<String, Type>> = LazyLock::new(|| parse(include_str!("schema/types.txt")));
 
 /// A built-in type by its name in the table.
 pub fn find(name: &str) -> Option<&'static Type> {
@@ -127,8 +130,8 @@ pub fn key_of_kind(api_version: &str, kind: &str) -> Option<String> {
     Some(format!("{package}.{version}.{kind}"))
 }
 
-fn parse(text: &str) -> BTreeMap<String, Type> {
-    let mut types = BTreeMap::new();
+fn parse(text: &str) -> HashMap<String, Type> {
+    let mut types = HashMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let Some((name, fields)) = line.split_once(": ").or_else(|| line.split_once(':')) else {
             continue;

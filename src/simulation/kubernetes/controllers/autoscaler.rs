@@ -135,7 +135,7 @@ impl Autoscaler {
         self.scale(world, &mut look);
         let status = look.status;
         if status != look.value["status"] {
-            world.update_status(object.key(), MANAGER, |old| *old = status).ok();
+            world.write_status(object.key(), MANAGER, |_| status).ok();
         }
     }
 
@@ -318,7 +318,7 @@ fn target(world: &World, namespace: &str, reference: &Value) -> Result<Target, S
     let object = world
         .find(resource.id, namespace, name)
         .ok_or_else(|| format!("{} \"{name}\" not found", resource.qualified()))?;
-    let value = object.bare();
+    let value = object.outline();
     let selector = Selector::parse(&value["spec"]["selector"]);
     let pods = world
         .labelled(PODS, namespace, &selector.equalities())

@@ -68,19 +68,18 @@ pub fn place(status: &mut Value, mut new: Value, now: Timestamp) {
         return;
     };
     let there = conditions.iter_mut().find(|other| other["type"] == new["type"]);
+    date(&mut new, there.as_deref(), now);
     match there {
-        Some(old) => {
-            let at = &old["lastTransitionTime"];
-            new["lastTransitionTime"] = if old["status"] == new["status"] && at.is_string() {
-                at.clone()
-            } else {
-                stamp(now).into()
-            };
-            *old = new;
-        }
-        None => {
-            new["lastTransitionTime"] = stamp(now).into();
-            conditions.push(new);
-        }
+        Some(old) => *old = new,
+        None => conditions.push(new),
     }
+}
+
+/// Gives a condition its transition time: that of the one before, if that says the same.
+pub fn date(new: &mut Value, before: Option<&Value>, now: Timestamp) {
+    let same = before.filter(|before| before["status"] == new["status"]);
+    let since = same
+        .map(|before| &before["lastTransitionTime"])
+        .filter(|at| at.is_string());
+    new["lastTransitionTime"] = since.cloned().unwrap_or_else(|| stamp(now).into());
 }

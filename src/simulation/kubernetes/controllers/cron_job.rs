@@ -112,7 +112,7 @@ impl CronJobs {
             self.start(world, cron, &value, &mut status);
         }
         if status != value["status"] && status.as_object().is_some_and(|fields| !fields.is_empty()) {
-            world.update_status(cron.key(), MANAGER, |old| *old = status).ok();
+            world.write_status(cron.key(), MANAGER, |_| status).ok();
         }
     }
 

@@ -307,7 +307,7 @@ impl DaemonSets {
             }
         }
         if value["status"] != status {
-            world.update_status(set.key(), MANAGER, |old| *old = status).ok();
+            world.write_status(set.key(), MANAGER, |_| status).ok();
         }
         if let Some(since) = soon {
             self.turns

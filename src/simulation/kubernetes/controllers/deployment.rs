@@ -27,7 +27,7 @@ mod sets;
 #[cfg(test)]
 mod tests;
 
-use sets::Set;
+use sets::{Set, Templates};
 
 const NAME: &str = "deployment-controller";
 /// What stands for "no deadline" and "all revisions".
@@ -37,6 +37,7 @@ const UNLIMITED: i64 = i32::MAX as i64;
 #[derive(Clone)]
 pub struct Deployments {
     turns: Turns,
+    templates: Templates,
     events: Recorder,
 }
 
@@ -44,6 +45,7 @@ impl Default for Deployments {
     fn default() -> Self {
         Self {
             turns: Turns::new(NAME),
+            templates: Templates::default(),
             events: Recorder::core(NAME, MANAGER),
         }
     }
@@ -65,6 +67,9 @@ impl Controller for Deployments {
             match change.key.resource {
                 DEPLOYMENTS => self.turns.ask(world, &change.key),
                 REPLICA_SETS => {
+                    if change.after.is_none() {
+                        self.templates.forget(&change.key);
+                    }
                     if let Some(key) = own::controller_key(world, object, DEPLOYMENTS) {
                         self.turns.ask(world, &key);
                     } else if object.controller().is_none() && change.after.is_some() {
@@ -117,6 +122,7 @@ fn selecting(world: &World, set: &Object) -> Vec<Key> {
 /// A Deployment, read.
 struct Deployment {
     object: Arc<Object>,
+    /// Without the template.
     value: Value,
     replicas: i64,
     surge: i64,
@@ -132,7 +138,7 @@ struct Deployment {
 
 impl Deployment {
     fn read(object: &Arc<Object>) -> Self {
-        let value = object.bare();
+        let value = object.outline();
         let spec = &value["spec"];
         let replicas = pod::number(&spec["replicas"], 1);
         let recreate = spec["strategy"]["type"] == "Recreate";
@@ -177,17 +183,13 @@ impl Deployment {
         self.object.name()
     }
 
-    fn template(&self) -> &Value {
-        &self.value["spec"]["template"]
-    }
-
     fn status(&self) -> &Value {
         &self.value["status"]
     }
 
     /// Writes another status; what was read of the rest holds still.
     fn write_status(&mut self, world: &mut World, status: Value) {
-        if let Ok(object) = world.update_status(self.object.key(), MANAGER, |old| *old = status) {
+        if let Ok(object) = world.write_status(self.object.key(), MANAGER, |_| status) {
             self.value["status"] = object.status();
             self.object = object;
         }
@@ -209,7 +211,7 @@ impl Deployments {
         }
         let sets = sets::claim(world, &deployment);
         if object.deleting() {
-            let (new, old) = sets::split(&deployment, sets);
+            let (new, old) = self.templates.split(&deployment, sets);
             self.report_size(world, &mut deployment, new.as_ref(), &old);
             return;
         }
@@ -241,7 +243,7 @@ impl Deployments {
         sets: Vec<Set>,
         make: bool,
     ) -> (Option<Set>, Vec<Set>) {
-        let (new, old) = sets::split(deployment, sets);
+        let (new, old) = self.templates.split(deployment, sets);
         let revision = old.iter().map(Set::revision).max().unwrap_or_default() + 1;
         let new = match new {
             Some(set) => Some(sets::renumber(world, deployment, set, revision)),

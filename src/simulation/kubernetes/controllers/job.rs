@@ -345,7 +345,7 @@ impl Jobs {
             status["failedIndexes"] = ranges(&turn.lost).into();
         }
         if status != turn.value["status"] {
-            world.update_status(turn.job.key(), MANAGER, |old| *old = status).ok();
+            world.write_status(turn.job.key(), MANAGER, |_| status).ok();
         }
     }
 }

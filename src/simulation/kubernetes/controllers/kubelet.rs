@@ -10,7 +10,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     conditions::{self, Condition},
@@ -231,7 +231,7 @@ impl Kubelets {
             sandbox: world.now() + latency::POD_SEEN + latency::SANDBOX,
             ip,
             host_ip,
-            annotations: scripts(&value),
+            annotations: value["metadata"]["annotations"].clone(),
             generation: object.generation(),
             stopping: None,
             failed: None,
@@ -377,23 +377,25 @@ impl Kubelets {
 
     /// What somebody else has changed: deletion, scripts, resources, gates.
     fn look(&mut self, world: &mut World, object: &Arc<Object>, pod: &mut Pod) {
-        let value = object.bare();
         let now = world.now();
-        let conditions = &value["status"];
-        pod.open_gates = pod.gates.clone();
-        pod.open_gates
-            .retain(|gate| conditions::status(conditions, gate) == "True");
-        let scripts = scripts(&value);
-        if scripts != pod.annotations {
-            pod.annotations = scripts;
-            for (container, spec) in pod.containers.iter_mut().zip(specs(&value)) {
-                if let Ok(life) = life::read(&value["metadata"]["annotations"], &container.name) {
-                    container.rescript(life.now(world, &value, spec), now);
+        if !pod.gates.is_empty() {
+            let status = object.status();
+            let mut gates = pod.gates.clone();
+            gates.retain(|gate| conditions::status(&status, gate) == "True");
+            pod.open_gates = gates;
+        }
+        let annotations = object.metadata()["annotations"].take();
+        if annotations != pod.annotations {
+            pod.annotations = annotations;
+            for container in &mut pod.containers {
+                if let Ok(life) = life::read(&pod.annotations, &container.name) {
+                    container.rescript(life.now(world, object, &container.name), now);
                 }
             }
         }
         if object.generation() != pod.generation {
             pod.generation = object.generation();
+            let value = json!({"spec": object.spec()});
             for (container, spec) in pod.containers.iter_mut().zip(specs(&value)) {
                 container.resources = container::resources(spec);
                 let limit = Quantity::of(&spec["resources"]["limits"]["memory"]).map_or(0, Quantity::whole);
@@ -452,10 +454,8 @@ impl Kubelets {
             let container = &mut pod.containers[index];
             changed |= container.step(now, here, &mut told);
             if !halted && !blocked && container.wants_start(now) {
-                let value = object.bare();
-                let spec = specs(&value).nth(index).cloned().unwrap_or_default();
-                let life = life::read(&value["metadata"]["annotations"], &container.name)
-                    .map(|life| life.now(world, &value, &spec));
+                let life = life::read(&object.metadata()["annotations"], &container.name)
+                    .map(|life| life.now(world, object, &container.name));
                 container.begin_again(now);
                 container.pull(life, here, now, &mut told);
                 changed = true;
@@ -494,7 +494,7 @@ impl Kubelets {
 
     fn show(&mut self, world: &mut World, pod: &mut Pod) {
         let now = world.now();
-        let shown = world.update_status(&pod.key, NAME, |status| pod.write(status, now));
+        let shown = world.write_status(&pod.key, NAME, |status| pod.status(status, now));
         if let Ok(object) = shown {
             pod.written = object.revision();
         }
@@ -572,9 +572,4 @@ impl Kubelets {
 fn specs(pod: &Value) -> impl Iterator<Item = &Value> {
     let of = |field: &str| pod["spec"][field].as_array().into_iter().flatten();
     of("initContainers").chain(of("containers"))
-}
-
-/// The annotations that a script is made of, or may ask for.
-fn scripts(pod: &Value) -> Value {
-    pod["metadata"]["annotations"].clone()
 }

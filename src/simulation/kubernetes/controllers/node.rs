@@ -9,6 +9,8 @@
 //! {"cpu": "4", "memory": "16Gi", "pods": 110}            how large it is, when it registers
 //! ```
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -123,17 +125,55 @@ pub struct Facts {
     pub taints: Vec<Taint>,
     /// What its condition Ready says; empty without one.
     pub ready: String,
+    /// When its kubelet wrote that last.
+    pub heartbeat: Option<String>,
+    /// The conditions that are True.
+    pub conditions: Vec<String>,
+    /// `region:zone`.
+    pub zone: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct MetadataView {
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SpecView {
+    unschedulable: bool,
+    taints: Vec<Taint>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StatusView {
+    allocatable: BTreeMap<String, Value>,
+    conditions: Vec<ConditionView>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ConditionView {
+    r#type: String,
+    status: String,
+    last_heartbeat_time: Option<String>,
 }
 
 fn read(node: &Object) -> Facts {
-    let value = node.bare();
-    let script = value["metadata"]["annotations"][ANNOTATION].as_str();
-    let (life, unreadable) = match script.map(serde_json::from_str) {
+    let (metadata, spec, status): (MetadataView, SpecView, StatusView) =
+        (node.view_metadata(), node.view_spec(), node.view_status());
+    let script = metadata.annotations.get(ANNOTATION);
+    let (life, unreadable) = match script.map(|script| serde_json::from_str(script)) {
         None => (NodeLife::default(), None),
         Some(Ok(life)) => (life, None),
         Some(Err(error)) => (NodeLife::default(), Some(format!("{ANNOTATION}: {error}"))),
     };
-    let amount = |name: &str| Quantity::of(&value["status"]["allocatable"][name]).unwrap_or_default();
+    let amount = |name: &str| status.allocatable.get(name).and_then(Quantity::of).unwrap_or_default();
+    let ready = status.conditions.iter().find(|condition| condition.r#type == "Ready");
+    let holding = status.conditions.iter().filter(|condition| condition.status == "True");
+    let label = |name: &str| node.label(name).unwrap_or_default();
     Facts {
         life,
         unreadable,
@@ -143,9 +183,16 @@ fn read(node: &Object) -> Facts {
             storage: amount("ephemeral-storage").whole(),
         },
         pods: amount("pods").whole(),
-        unschedulable: value["spec"]["unschedulable"] == true,
-        taints: serde_json::from_value(value["spec"]["taints"].clone()).unwrap_or_default(),
-        ready: super::conditions::status(&value["status"], "Ready").to_owned(),
+        unschedulable: spec.unschedulable,
+        taints: spec.taints,
+        ready: ready.map(|ready| ready.status.clone()).unwrap_or_default(),
+        heartbeat: ready.and_then(|ready| ready.last_heartbeat_time.clone()),
+        conditions: holding.map(|condition| condition.r#type.clone()).collect(),
+        zone: format!(
+            "{}:{}",
+            label("topology.kubernetes.io/region"),
+            label("topology.kubernetes.io/zone")
+        ),
     }
 }
 

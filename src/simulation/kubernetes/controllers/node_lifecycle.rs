@@ -1,8 +1,8 @@
 //! The node lifecycle controller: who is not heard of any more, and which taints say so.
 //!
-//! It looks every five seconds at what it has heard (Leases and statuses). NoExecute taints are given out by a limiter
-//! for each zone, as the real one does: one node in ten seconds while a zone is well, one in a hundred seconds or none
-//! while most of it is not, none at all while every zone is down.
+//! It looks every five seconds at what it has heard (Leases and statuses); [`taints`] are what others see of that. NoExecute
+//! taints are given out by a limiter for each zone, as the real one does: one node in ten seconds while a zone is well, one in
+//! a hundred seconds or none while most of it is not, none at all while every zone is down.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,11 +10,9 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
 
 use super::{
-    conditions, latency,
-    node::{self, Taint},
+    conditions, latency, node,
     own::MANAGER,
     pod,
     record::{About, Kind, Recorder},
@@ -22,15 +20,16 @@ use super::{
 use crate::simulation::kubernetes::{
     resources::{LEASES, NODES, ResourceId},
     run::Controller,
-    world::{Change, ChangeKind, Due, Key, Object, World, stamp},
+    world::{Change, ChangeKind, Due, Key, Object, World},
 };
 
+mod taints;
 #[cfg(test)]
 mod tests;
 
+use taints::{NOT_READY, UNREACHABLE};
+
 const NAME: &str = "node-controller";
-const NOT_READY: &str = "node.kubernetes.io/not-ready";
-const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 /// The part of a zone that has to be unwell for the zone to be.
 const THRESHOLD: f64 = 0.55;
 /// Nodes a second.
@@ -38,13 +37,6 @@ const RATE: f64 = 0.1;
 const SECOND_RATE: f64 = 0.01;
 /// A cluster of so many nodes is a small one, in which an unwell zone loses no pods.
 const SMALL: usize = 50;
-/// What a condition of a node means for those who would go there.
-const PRESSURE: [(&str, &str); 4] = [
-    ("MemoryPressure", "node.kubernetes.io/memory-pressure"),
-    ("DiskPressure", "node.kubernetes.io/disk-pressure"),
-    ("PIDPressure", "node.kubernetes.io/pid-pressure"),
-    ("NetworkUnavailable", "node.kubernetes.io/network-unavailable"),
-];
 
 /// What was heard of a node.
 #[derive(Clone)]
@@ -129,12 +121,15 @@ impl Controller for NodeLifecycle {
                     reported: false,
                 };
                 self.heard.insert(Arc::clone(&change.key.name), heard);
-            } else if heartbeat(object) != change.before.as_deref().and_then(heartbeat)
+            } else if change
+                .before
+                .as_ref()
+                .is_none_or(|before| node::facts(before).heartbeat != node::facts(object).heartbeat)
                 && let Some(heard) = self.heard.get_mut(&change.key.name)
             {
                 heard.at = now;
             }
-            warn(world, &change.key);
+            taints::warn(world, &change.key);
         }
         if !self.running && !self.heard.is_empty() {
             self.running = true;
@@ -151,108 +146,6 @@ impl Controller for NodeLifecycle {
             _ => self.give_out(world),
         }
     }
-}
-
-/// When a kubelet wrote the status last.
-fn heartbeat(node: &Object) -> Option<String> {
-    let status = node.status();
-    let ready = conditions::find(&status, "Ready")?;
-    ready["lastHeartbeatTime"].as_str().map(str::to_owned)
-}
-
-fn zone_of(node: &Object) -> String {
-    let label = |name: &str| node.label(name).unwrap_or_default().to_owned();
-    format!(
-        "{}:{}",
-        label("topology.kubernetes.io/region"),
-        label("topology.kubernetes.io/zone")
-    )
-}
-
-/// The NoSchedule taints that the conditions of a node, and a cordon, mean.
-fn warn(world: &mut World, key: &Key) {
-    // As it is now: an earlier change of this turn may have been answered already.
-    let Some(object) = world.get(key).cloned() else { return };
-    let facts = node::facts(&object);
-    let value = object.bare();
-    let mut wanted = Vec::new();
-    match facts.ready.as_str() {
-        "False" => wanted.push(NOT_READY),
-        "Unknown" => wanted.push(UNREACHABLE),
-        _ => {}
-    }
-    for (kind, key) in PRESSURE {
-        if conditions::status(&value["status"], kind) == "True" {
-            wanted.push(key);
-        }
-    }
-    if facts.unschedulable {
-        wanted.push("node.kubernetes.io/unschedulable");
-    }
-    let ours = |taint: &Taint| {
-        taint.effect == "NoSchedule"
-            && (PRESSURE.iter().any(|(_, key)| taint.key == *key)
-                || [NOT_READY, UNREACHABLE, "node.kubernetes.io/unschedulable"].contains(&taint.key.as_str()))
-    };
-    let there: Vec<&str> = facts
-        .taints
-        .iter()
-        .filter(|taint| ours(taint))
-        .map(|taint| taint.key.as_str())
-        .collect();
-    // A node that never said how it is has the taint that it was created with, or none.
-    let (mut one, mut other) = (there.clone(), wanted.clone());
-    one.sort_unstable();
-    other.sort_unstable();
-    if one == other || facts.ready.is_empty() && !facts.unschedulable && there.is_empty() {
-        return;
-    }
-    let now = stamp(world.now());
-    retaint(world, object.key(), |taints| {
-        taints.retain(|taint| {
-            let parsed: Option<Taint> = serde_json::from_value(taint.clone()).ok();
-            parsed.is_none_or(|taint| !ours(&taint) || wanted.contains(&taint.key.as_str()))
-        });
-        for key in &wanted {
-            if !there.contains(key) {
-                taints.push(json!({"key": key, "effect": "NoSchedule", "timeAdded": now}));
-            }
-        }
-    });
-}
-
-fn retaint(world: &mut World, key: &Key, change: impl FnOnce(&mut Vec<Value>)) {
-    world
-        .update(key, MANAGER, |node| {
-            let mut taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
-            change(&mut taints);
-            if taints.is_empty() {
-                if let Some(spec) = node["spec"].as_object_mut() {
-                    spec.remove("taints");
-                }
-            } else {
-                node["spec"]["taints"] = taints.into();
-            }
-        })
-        .ok();
-}
-
-fn execute(world: &mut World, key: &Key, taint: Option<&str>) {
-    let now = stamp(world.now());
-    retaint(world, key, |taints| {
-        let ours = |one: &Value| one["effect"] == "NoExecute" && (one["key"] == NOT_READY || one["key"] == UNREACHABLE);
-        let there = taint.is_some_and(|taint| taints.iter().any(|one| ours(one) && one["key"] == taint));
-        taints.retain(|one| !ours(one) || taint.is_some_and(|taint| one["key"] == taint));
-        if let Some(taint) = taint.filter(|_| !there) {
-            taints.push(json!({"key": taint, "effect": "NoExecute", "timeAdded": now}));
-        }
-    });
-}
-
-fn executed(node: &Object) -> Option<&str> {
-    let taints = &node::facts(node).taints;
-    let ours = |taint: &&Taint| taint.effect == "NoExecute" && (taint.key == NOT_READY || taint.key == UNREACHABLE);
-    taints.iter().find(ours).map(|taint| taint.key.as_str())
 }
 
 impl NodeLifecycle {
@@ -274,62 +167,65 @@ impl NodeLifecycle {
             let Some(object) = world.find(NODES, "", name).cloned() else {
                 continue;
             };
-            self.judge(world, &object, now);
-            let ready = world
-                .find(NODES, "", name)
-                .is_some_and(|node| node::facts(node).ready == "True");
-            let count = zones.entry(zone_of(&object)).or_default();
-            if ready {
-                count.0 += 1;
-            } else {
-                count.1 += 1;
+            let ready = self.judge(world, &object, now);
+            let zone = &node::facts(&object).zone;
+            if !zones.contains_key(zone) {
+                zones.insert(zone.clone(), (0, 0));
+            }
+            if let Some((well, unwell)) = zones.get_mut(zone) {
+                *(if ready { well } else { unwell }) += 1;
             }
         }
         self.judge_zones(world, zones, &names);
         self.give_out(world);
     }
 
-    fn judge(&mut self, world: &mut World, object: &Arc<Object>, now: Timestamp) {
+    /// Returns whether the node is ready, now that it was looked at.
+    fn judge(&mut self, world: &mut World, object: &Arc<Object>, now: Timestamp) -> bool {
         let Some(heard) = self.heard.get_mut(&object.key().name) else {
-            return;
+            return false;
         };
-        let ready = node::facts(object).ready.clone();
+        let facts = node::facts(object);
+        let ready = facts.ready.as_str();
         let grace = if ready.is_empty() {
             latency::NODE_STARTUP_GRACE
         } else {
             latency::NODE_MONITOR_GRACE
         };
-        let mut current = ready.clone();
+        let mut current = ready;
         if now.duration_since(heard.at) > grace && ready != "Unknown" {
-            doubt(world, object.key(), now);
-            warn(world, object.key());
-            "Unknown".clone_into(&mut current);
+            taints::doubt(world, object.key(), now);
+            taints::warn(world, object.key());
+            current = "Unknown";
         }
         let lost = (ready == "True" || heard.ready == "True") && current != "True";
-        heard.ready.clone_from(&current);
+        current.clone_into(&mut heard.ready);
         heard.reported = lost;
-        let zone = zone_of(object);
-        let there = executed(object).map(str::to_owned);
-        let waiting = self.zones.entry(zone).or_insert_with(|| Zone {
-            state: State::Normal,
-            rate: RATE,
-            tokens: 1.0,
-            at: now,
-            waiting: BTreeSet::new(),
-        });
-        match (current.as_str(), there.as_deref()) {
-            ("True", taint) => {
-                waiting.waiting.remove(&object.key().name);
-                if taint.is_some() {
-                    execute(world, object.key(), None);
+        if !self.zones.contains_key(&facts.zone) {
+            let zone = Zone {
+                state: State::Normal,
+                rate: RATE,
+                tokens: 1.0,
+                at: now,
+                waiting: BTreeSet::new(),
+            };
+            self.zones.insert(facts.zone.clone(), zone);
+        }
+        if let Some(zone) = self.zones.get_mut(&facts.zone) {
+            match (current, taints::executed(object)) {
+                ("True", taint) => {
+                    zone.waiting.remove(&object.key().name);
+                    if taint.is_some() {
+                        taints::execute(world, object.key(), None);
+                    }
                 }
+                ("False", Some(UNREACHABLE)) => taints::execute(world, object.key(), Some(NOT_READY)),
+                ("Unknown", Some(NOT_READY)) => taints::execute(world, object.key(), Some(UNREACHABLE)),
+                ("False" | "Unknown", None) => {
+                    zone.waiting.insert(Arc::clone(&object.key().name));
+                }
+                _ => {}
             }
-            ("False", Some(UNREACHABLE)) => execute(world, object.key(), Some(NOT_READY)),
-            ("Unknown", Some(NOT_READY)) => execute(world, object.key(), Some(UNREACHABLE)),
-            ("False" | "Unknown", None) => {
-                waiting.waiting.insert(Arc::clone(&object.key().name));
-            }
-            _ => {}
         }
         if lost {
             let message = format!("Node {} status is now: NodeNotReady", object.name());
@@ -337,6 +233,7 @@ impl NodeLifecycle {
                 .record(world, &About::object(object), Kind::Normal, "NodeNotReady", &message);
             self.mark_pods(world, object.name());
         }
+        current == "True"
     }
 
     /// Its pods are not ready as far as anybody can know.
@@ -386,7 +283,7 @@ impl NodeLifecycle {
         if all {
             // Everything is down: rather the control plane's own network. Nothing is evicted.
             for name in names {
-                execute(world, &Key::new(NODES, "", name), None);
+                taints::execute(world, &Key::new(NODES, "", name), None);
             }
             for zone in self.zones.values_mut() {
                 (zone.state, zone.rate) = (State::Full, 0.0);
@@ -430,7 +327,7 @@ impl NodeLifecycle {
                     _ => continue,
                 };
                 zone.tokens -= 1.0;
-                execute(world, object.key(), Some(taint));
+                taints::execute(world, object.key(), Some(taint));
             }
             if zone.rate > 0.0 && !zone.waiting.is_empty() {
                 let wait = SignedDuration::try_from_secs_f64((1.0 - zone.tokens) / zone.rate).unwrap_or(latency::SLACK);
@@ -449,36 +346,4 @@ impl NodeLifecycle {
             world.schedule(at, due);
         }
     }
-}
-
-/// Nobody knows how a node is.
-fn doubt(world: &mut World, key: &Key, now: Timestamp) {
-    let Some(created) = world.get(key).map(|node| node.metadata()["creationTimestamp"].take()) else {
-        return;
-    };
-    world
-        .update_status(key, MANAGER, |status| {
-            for kind in ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"] {
-                let condition = match conditions::find(status, kind) {
-                    Some(known) => {
-                        let mut known = known.clone();
-                        if known["status"] != "Unknown" {
-                            known["reason"] = "NodeStatusUnknown".into();
-                            known["message"] = "Kubelet stopped posting node status.".into();
-                        }
-                        known["status"] = "Unknown".into();
-                        known
-                    }
-                    None => json!({
-                        "type": kind,
-                        "status": "Unknown",
-                        "reason": "NodeStatusNeverUpdated",
-                        "message": "Kubelet never posted node status.",
-                        "lastHeartbeatTime": created,
-                    }),
-                };
-                conditions::place(status, condition, now);
-            }
-        })
-        .ok();
 }

@@ -174,7 +174,7 @@ impl Nodes {
             }
         }
         let number = alive.number;
-        let before = object.bare();
+        let before = object.status();
         let all = [
             if short[0] {
                 (
@@ -218,7 +218,7 @@ impl Nodes {
             },
         ];
         for (kind, status, reason, _) in all {
-            if conditions::status(&before["status"], kind) != status {
+            if conditions::status(&before, kind) != status {
                 let reason = match (kind, status) {
                     ("Ready", "True") => "NodeReady",
                     ("Ready", _) => "NodeNotReady",
@@ -314,8 +314,7 @@ fn describe(status: &mut Value, life: &NodeLife, (name, number): (&str, usize)) 
 fn renew(world: &mut World, node: &Object) {
     let now = micro_stamp(world.now());
     let key = Key::new(LEASES, "kube-node-lease", node.name());
-    if world.get(&key).is_some() {
-        world.renew(&key, MANAGER, |spec| spec["renewTime"] = now.into()).ok();
+    if world.renew(&key, MANAGER, &now).is_some() {
         return;
     }
     let lease = json!({

@@ -1,12 +1,12 @@
 //! What controllers ask of a pod again and again: read once per version, kept with the object.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::quantity::Quantity;
+use super::{quantity::Quantity, usage::Metered};
 use crate::simulation::kubernetes::world::{Object, World};
 
 /// `status.phase`.
@@ -77,6 +77,8 @@ pub struct Facts {
     pub keeps_apart: bool,
     /// The one node to which it may go, as the pods of a DaemonSet say it.
     pub meant_for: Option<Box<str>>,
+    /// Its containers, once somebody has asked what they use.
+    pub(super) metered: OnceLock<Box<[Metered]>>,
 }
 
 impl Facts {
@@ -186,14 +188,32 @@ struct Container {
     restart_policy: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+/// `resources` of a container.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Resources {
+pub struct Resources {
     requests: Option<Amounts>,
     limits: Option<Amounts>,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+impl Resources {
+    /// A request that is not said is the limit, as the API server's defaults have it.
+    fn of(&self, one: fn(&Amounts) -> Option<Quantity>) -> Option<Quantity> {
+        let said = |amounts: &Option<Amounts>| amounts.as_ref().and_then(one);
+        said(&self.requests).or_else(|| said(&self.limits))
+    }
+
+    /// What is asked for of CPU or memory.
+    pub fn asked(&self, resource: &str) -> Option<Quantity> {
+        match resource {
+            "cpu" => self.of(|amounts| amounts.cpu),
+            "memory" => self.of(|amounts| amounts.memory),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Amounts {
     cpu: Option<Quantity>,
@@ -227,17 +247,14 @@ struct ContainerStatus {
 }
 
 impl Container {
-    /// A request that is not said is the limit, as the API server's defaults have it.
     fn requests(&self) -> Requests {
-        let (mut asked, mut bound) = (Amounts::default(), Amounts::default());
-        if let Some(resources) = &self.resources {
-            asked = resources.requests.unwrap_or_default();
-            bound = resources.limits.unwrap_or_default();
-        }
+        let Some(resources) = &self.resources else {
+            return Requests::default();
+        };
         Requests {
-            cpu: asked.cpu.or(bound.cpu).map_or(0, Quantity::milli),
-            memory: asked.memory.or(bound.memory).map_or(0, Quantity::whole),
-            storage: asked.storage.or(bound.storage).map_or(0, Quantity::whole),
+            cpu: resources.of(|amounts| amounts.cpu).map_or(0, Quantity::milli),
+            memory: resources.of(|amounts| amounts.memory).map_or(0, Quantity::whole),
+            storage: resources.of(|amounts| amounts.storage).map_or(0, Quantity::whole),
         }
     }
 }
@@ -314,6 +331,7 @@ fn read(pod: &Object) -> Facts {
             .as_ref()
             .and_then(Affinity::meant_for)
             .map(Into::into),
+        metered: OnceLock::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -78,6 +79,25 @@ impl Controller for ReplicaSets {
     }
 }
 
+/// The labels that its pods are given.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SpecView {
+    template: TemplateView,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TemplateView {
+    metadata: MetadataView,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct MetadataView {
+    labels: Value,
+}
+
 /// The ReplicaSets that select a pod that nobody controls.
 fn selecting(world: &World, pod: &Object) -> Vec<Key> {
     world
@@ -92,7 +112,7 @@ fn selecting(world: &World, pod: &Object) -> Vec<Key> {
 
 impl ReplicaSets {
     fn sync(&mut self, world: &mut World, set: &Arc<Object>) {
-        let value = set.bare();
+        let value = set.outline();
         let selector = Selector::parse(&value["spec"]["selector"]);
         let pods = own::claim(world, set, &selector);
         let (active, rest): (Vec<_>, Vec<_>) = pods.into_iter().partition(|pod| pod::facts(pod).active());
@@ -118,8 +138,9 @@ impl ReplicaSets {
     ) -> Result<(), (&'static str, String)> {
         let wanted = usize::try_from(pod::number(&value["spec"]["replicas"], 1)).unwrap_or_default();
         if active.len() < wanted {
+            let template = set.template();
             for _ in 0..(wanted - active.len()).min(BURST) {
-                let made = own::create(world, PODS, own::pod_from(&value["spec"]["template"], set), set);
+                let made = own::create(world, PODS, own::pod_from(&template, set), set);
                 let (kind, reason, message) = match &made {
                     Ok(pod) => (Kind::Normal, "SuccessfulCreate", format!("Created pod: {}", pod.name())),
                     Err(refusal) => (Kind::Warning, "FailedCreate", format!("Error creating: {refusal}")),
@@ -152,7 +173,8 @@ impl ReplicaSets {
     ) {
         let now = world.now();
         let wait = pod::number(&value["spec"]["minReadySeconds"], 0);
-        let labels = Selector::labels(&value["spec"]["template"]["metadata"]["labels"]);
+        let SpecView { template } = set.view_spec();
+        let labels = Selector::labels(&template.metadata.labels);
         let ready: Vec<_> = active.iter().filter(|pod| pod::facts(pod).ready).collect();
         let available = ready.iter().filter(|pod| pod::facts(pod).available(wait, now)).count();
         let mut status = json!({"replicas": active.len(), "observedGeneration": set.generation()});
@@ -191,7 +213,7 @@ impl ReplicaSets {
             fields.remove("conditions");
         }
         if value["status"] != status {
-            world.update_status(set.key(), MANAGER, |old| *old = status).ok();
+            world.write_status(set.key(), MANAGER, |_| status).ok();
         }
         // Whoever is ready but not long enough is looked at again when it is.
         let next = ready

@@ -343,7 +343,7 @@ impl StatefulSets {
             }
         }
         if set.value["status"] != status {
-            world.update_status(set.object.key(), MANAGER, |old| *old = status).ok();
+            world.write_status(set.object.key(), MANAGER, |_| status).ok();
         }
         let soon = pods
             .iter()

@@ -3,11 +3,18 @@
 //! The metrics API and the autoscaler ask here. A container's CPU is what its script says; where the pod's controller
 //! carries the annotation `simulation/load`, that many cores are shared out evenly among its ready pods instead.
 
+use std::{collections::HashMap, sync::Arc};
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{kubelet::life, latency, node, own, pod, quantity::Quantity};
+use super::{
+    kubelet::life::{self, Life},
+    latency, node, own,
+    pod::{self, Resources},
+    quantity::Quantity,
+};
 use crate::simulation::kubernetes::{
     resources::{DEPLOYMENTS, NODES, PODS, REPLICA_SETS, STATEFUL_SETS},
     world::{Object, World},
@@ -22,30 +29,49 @@ const NODE: (i64, i64) = (100, 512 << 20);
 
 /// What a container uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Used {
+pub struct Used<'a> {
     /// The container's name.
-    pub name: String,
+    pub name: &'a str,
     /// In thousandths of a core.
     pub cpu: i64,
     /// In bytes.
     pub memory: i64,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct StatusView {
-    container_statuses: Vec<ContainerView>,
+/// A container, as far as its usage matters.
+#[derive(Clone, Debug)]
+pub struct Metered {
+    /// Its name.
+    pub name: Box<str>,
+    /// What it asks for.
+    pub resources: Resources,
+    /// Since when it runs.
+    since: Option<Timestamp>,
+    script: Life,
 }
 
-#[derive(Deserialize)]
-struct MetadataView {
-    #[serde(default)]
-    annotations: Value,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SpecView {
+    containers: Vec<ContainerView>,
 }
 
 #[derive(Deserialize)]
 struct ContainerView {
-    name: String,
+    name: Box<str>,
+    #[serde(default)]
+    resources: Resources,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct StatusView {
+    container_statuses: Vec<ContainerStatusView>,
+}
+
+#[derive(Deserialize)]
+struct ContainerStatusView {
+    name: Box<str>,
     #[serde(default)]
     state: StateView,
 }
@@ -61,70 +87,117 @@ struct RunningView {
     started_at: Timestamp,
 }
 
-/// What the containers of a pod use that have run long enough to have been measured. Nothing is known of a pod on a
-/// node that is silent.
-pub fn containers(world: &World, pod: &Object) -> Vec<Used> {
-    let unheard = |node: &str| {
-        let found = world.find(NODES, "", node);
-        found.is_none_or(|node| node::facts(node).life.silent)
-    };
-    if !pod::facts(pod).running_or_coming() || pod.node().is_none_or(|node| unheard(node)) {
-        return Vec::new();
-    }
-    let status: StatusView = pod.view_status();
-    let metadata: MetadataView = pod.view_metadata();
-    // Without a script there is nothing to read.
-    let scripted = metadata.annotations.is_object();
-    let value = if scripted { pod.bare() } else { Value::Null };
-    let load = load(world, pod);
-    let count = i64::try_from(status.container_statuses.len().max(1)).unwrap_or(1);
-    let mut all = Vec::new();
-    for container in status.container_statuses {
-        let Some(running) = container.state.running else {
-            continue;
+#[derive(Deserialize)]
+struct MetadataView {
+    #[serde(default)]
+    annotations: Value,
+}
+
+/// The containers of a pod, in the order of its specification. Few pods are asked for them, but again and again.
+pub fn metered(pod: &Object) -> &[Metered] {
+    pod::facts(pod).metered.get_or_init(|| {
+        let (spec, status): (SpecView, StatusView) = (pod.view_spec(), pod.view_status());
+        let MetadataView { annotations } = pod.view_metadata();
+        let since = |name: &str| {
+            let statuses = &status.container_statuses;
+            let status = statuses.iter().find(|status| *status.name == *name)?;
+            status.state.running.as_ref().map(|running| running.started_at)
         };
-        let passed = world.now().duration_since(running.started_at);
-        if passed < latency::SCRAPE {
-            continue;
-        }
-        let spec = value["spec"]["containers"]
-            .as_array()
-            .and_then(|specs| specs.iter().find(|spec| spec["name"] == container.name.as_str()));
-        let script = life::read(&metadata.annotations, &container.name).unwrap_or_default();
-        let script = script.now(world, &value, spec.unwrap_or(&Value::Null));
-        let own = script.uses.and_then(|uses| uses.cpu).map_or(CPU, Quantity::milli);
-        all.push(Used {
+        let containers = spec.containers.into_iter().map(|container| Metered {
+            since: since(&container.name),
+            script: life::read(&annotations, &container.name).unwrap_or_default(),
             name: container.name,
-            cpu: load.map_or(own, |load| load / count),
-            memory: script.memory(passed),
+            resources: container.resources,
         });
-    }
-    all
+        containers.collect()
+    })
 }
 
-/// The memory of a pod.
-pub fn memory(world: &World, pod: &Object) -> i64 {
-    containers(world, pod).iter().map(|used| used.memory).sum()
+/// Measures pods at one moment.
+pub struct Meter<'a> {
+    world: &'a World,
+    /// What the ready pods of a controller have to do each, by its uid; nothing where nobody says.
+    loads: HashMap<Arc<str>, Option<i64>>,
 }
 
-/// CPU and memory of a node; `None` when nothing is known of it.
-pub fn of_node(world: &World, name: &str) -> Option<(i64, i64)> {
-    let object = world.find(NODES, "", name)?;
-    if node::facts(object).life.silent {
-        return None;
-    }
-    let mut total = NODE;
-    for pod in world.pods_on(name) {
-        for used in containers(world, pod) {
-            total.0 += used.cpu;
-            total.1 += used.memory;
+impl<'a> Meter<'a> {
+    /// A meter.
+    pub fn new(world: &'a World) -> Self {
+        Self {
+            world,
+            loads: HashMap::new(),
         }
     }
-    Some(total)
+
+    /// What the containers of a pod use that have run long enough to have been measured. Nothing is known of a pod on a
+    /// node that is silent.
+    pub fn containers<'p>(&mut self, pod: &'p Object) -> Vec<Used<'p>> {
+        let world = self.world;
+        let unheard = |node: &str| {
+            let found = world.find(NODES, "", node);
+            found.is_none_or(|node| node::facts(node).life.silent)
+        };
+        if !pod::facts(pod).running_or_coming() || pod.node().is_none_or(|node| unheard(node)) {
+            return Vec::new();
+        }
+        let load = self.load(pod);
+        let metered = metered(pod);
+        let count = i64::try_from(metered.len().max(1)).unwrap_or(1);
+        let mut all = Vec::with_capacity(metered.len());
+        for container in metered {
+            let passed = container.since.map(|since| world.now().duration_since(since));
+            let Some(passed) = passed.filter(|passed| *passed >= latency::SCRAPE) else {
+                continue;
+            };
+            let script = container.script.now(world, pod, &container.name);
+            let own = script.uses.and_then(|uses| uses.cpu).map_or(CPU, Quantity::milli);
+            all.push(Used {
+                name: &container.name,
+                cpu: load.map_or(own, |load| load / count),
+                memory: script.memory(passed),
+            });
+        }
+        all
+    }
+
+    /// The memory of a pod.
+    pub fn memory(&mut self, pod: &Object) -> i64 {
+        self.containers(pod).iter().map(|used| used.memory).sum()
+    }
+
+    /// CPU and memory of a node; `None` when nothing is known of it.
+    pub fn node(&mut self, name: &str) -> Option<(i64, i64)> {
+        let object = self.world.find(NODES, "", name)?;
+        if node::facts(object).life.silent {
+            return None;
+        }
+        let mut total = NODE;
+        for pod in self.world.pods_on(name) {
+            for used in self.containers(pod) {
+                total.0 += used.cpu;
+                total.1 += used.memory;
+            }
+        }
+        Some(total)
+    }
+
+    /// A pod's share of the load of its controller.
+    fn load(&mut self, pod: &Object) -> Option<i64> {
+        let controller = pod.controller()?;
+        let load = match self.loads.get(controller) {
+            Some(load) => *load,
+            None => {
+                let load = shared_load(self.world, pod);
+                self.loads.insert(Arc::clone(controller), load);
+                load
+            }
+        };
+        load.map(|load| if pod::facts(pod).ready { load } else { 0 })
+    }
 }
 
-/// A pod's share of the load of its controller.
-fn load(world: &World, pod: &Object) -> Option<i64> {
+/// What each ready pod of the controller of this one has to do.
+fn shared_load(world: &World, pod: &Object) -> Option<i64> {
     let key = [REPLICA_SETS, STATEFUL_SETS]
         .into_iter()
         .find_map(|resource| own::controller_key(world, pod, resource))?;
@@ -136,8 +209,5 @@ fn load(world: &World, pod: &Object) -> Option<i64> {
         .owned_by(set.uid())
         .filter(|other| other.key().resource == PODS && pod::facts(other).ready && !other.deleting())
         .count();
-    if !pod::facts(pod).ready {
-        return Some(0);
-    }
     Some(total / i64::try_from(ready.max(1)).unwrap_or(1))
 }

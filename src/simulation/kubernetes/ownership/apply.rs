@@ -47,7 +47,7 @@ pub fn apply(
     prune(&mut merged, &last.difference(&wanted), &kept, view);
     finish(&mut merged);
     let difference = compare(live, &merged, view);
-    let changed = difference.added.union(&difference.modified);
+    let changed = difference.changed();
     if !force {
         let mut conflicts = Vec::new();
         for (identity, set) in managed.others(manager) {
@@ -82,7 +82,9 @@ fn merge(live: &Value, config: &Value, view: View<'_>) -> Value {
             }
             Value::Object(merged)
         }
-        (Value::Array(live), Value::Array(config)) if view.list() != ListKind::Atomic => merge_list(live, config, view),
+        (Value::Array(live), Value::Array(config)) if *view.list() != ListKind::Atomic => {
+            merge_list(live, config, view)
+        }
         (_, config) => config.clone(),
     }
 }
@@ -129,7 +131,7 @@ fn merge_list(live: &[Value], config: &[Value], view: View<'_>) -> Value {
 fn prune(value: &mut Value, dropped: &Set, kept: &Set, view: View<'_>) {
     match value {
         Value::Object(fields) => prune_object(fields, dropped, kept, view),
-        Value::Array(items) if view.list() != ListKind::Atomic => {
+        Value::Array(items) if *view.list() != ListKind::Atomic => {
             let kind = view.list();
             items.retain_mut(|item| {
                 let Some(name) = element(&kind, item) else { return true };

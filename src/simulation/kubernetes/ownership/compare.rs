@@ -29,7 +29,7 @@ pub(super) fn fields_of(value: &Value, view: View<'_>) -> Set {
                 set.children.insert(format!("f:{name}"), child);
             }
         }
-        Value::Array(items) if view.list() != ListKind::Atomic => {
+        Value::Array(items) if *view.list() != ListKind::Atomic => {
             let kind = view.list();
             for item in items {
                 let Some(name) = element(&kind, item) else { continue };
@@ -92,7 +92,7 @@ fn fields(old: &Map<String, Value>, new: &Map<String, Value>, view: View<'_>, wi
 impl Difference {
     /// What is new and what is another.
     pub(super) fn changed(&self) -> Set {
-        self.added.union(&self.modified)
+        self.added.clone().union(&self.modified)
     }
 
     /// Puts what differs in a field where it belongs.
@@ -123,7 +123,7 @@ fn everything(value: &Value, view: View<'_>) -> Set {
                     .insert(format!("f:{name}"), everything(value, view.child(name)));
             }
         }
-        Value::Array(items) if view.list() != ListKind::Atomic => {
+        Value::Array(items) if *view.list() != ListKind::Atomic => {
             let kind = view.list();
             for item in items {
                 if let Some(name) = element(&kind, item) {
@@ -149,7 +149,7 @@ fn alone(value: &Value, view: View<'_>) -> Set {
                 set.children.insert(format!("f:{name}"), alone(value, view.child(name)));
             }
         }
-        Value::Array(_) if view.list() != ListKind::Atomic => set.children = everything(value, view).children,
+        Value::Array(_) if *view.list() != ListKind::Atomic => set.children = everything(value, view).children,
         Value::Array(_) => set.member = true,
         Value::String(text) => set.member = !text.is_empty(),
         Value::Number(number) => set.member = number.as_f64() != Some(0.0),
@@ -177,7 +177,7 @@ fn both(old: Option<&Value>, new: Option<&Value>, view: View<'_>) -> Difference 
         (Some(Value::Object(old)), Some(Value::Object(new))) if !view.atomic() => {
             return fields(old, new, view, None);
         }
-        (Some(Value::Array(old)), Some(Value::Array(new))) if view.list() != ListKind::Atomic => {
+        (Some(Value::Array(old)), Some(Value::Array(new))) if *view.list() != ListKind::Atomic => {
             let kind = view.list();
             // Mostly the same items are on both sides, and their names need not be made.
             if old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same_element(&kind, old, new)) {

@@ -137,7 +137,7 @@ impl Kept {
             if !share.concerned(identity, touched) {
                 return Set::default();
             }
-            Set::read(&serde_json::from_str(share.fields()).expect("what is kept is JSON"))
+            serde_json::from_str(share.fields()).expect("what is kept is a tree of objects")
         };
         let entry = |(time, share): &(Arc<str>, Arc<Share>)| Entry {
             identity: share.identity.clone(),
@@ -158,7 +158,7 @@ impl Managed {
     pub(super) fn keep(self, shelf: &mut Shelf) -> Kept {
         let mut keep = |entry: Entry| {
             let share = entry.share.unwrap_or_else(|| {
-                let fields = entry.set.write().to_string();
+                let fields = serde_json::to_string(&entry.set).expect("a tree of objects is JSON");
                 let parts = Parts::of([&entry.set]);
                 let whole = self::entry(&entry.identity, json!(null)).to_string();
                 // The fields come where the null is.

@@ -1,8 +1,14 @@
 //! A set of fields, as `fieldsV1` has it: a tree of path elements.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
-use serde_json::{Map, Value, json};
+use litemap::LiteMap;
+use serde::{
+    Serialize, Serializer,
+    de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor},
+    ser::SerializeMap,
+};
+use serde_json::{Map, Value};
 
 /// A set of fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,7 +16,7 @@ pub struct Set {
     /// Whether the place itself is a member.
     pub member: bool,
     /// By path element: `f:spec`, `k:{"name":"app"}`, `v:"a"`.
-    pub children: BTreeMap<String, Set>,
+    pub children: LiteMap<String, Set>,
 }
 
 impl Set {
@@ -18,7 +24,7 @@ impl Set {
     pub fn leaf() -> Self {
         Self {
             member: true,
-            children: BTreeMap::new(),
+            children: LiteMap::new(),
         }
     }
 
@@ -27,37 +33,14 @@ impl Set {
         !self.member && self.children.values().all(Self::is_empty)
     }
 
-    /// Reads `fieldsV1`.
+    /// Reads `fieldsV1`. Nobody owns anything of what cannot be read.
     pub fn read(fields: &Value) -> Self {
-        let mut set = Self::default();
-        for (name, value) in fields.as_object().into_iter().flatten() {
-            if name == "." {
-                set.member = true;
-                continue;
-            }
-            let mut child = Self::read(value);
-            if value.as_object().is_none_or(Map::is_empty) {
-                child.member = true;
-            }
-            set.children.insert(name.clone(), child);
-        }
-        set
+        Self::deserialize(fields).unwrap_or_default()
     }
 
     /// As `fieldsV1`.
     pub fn write(&self) -> Value {
-        let mut fields = Map::new();
-        for (name, child) in &self.children {
-            if child.is_empty() {
-                continue;
-            }
-            let mut written = child.write();
-            if child.member && written.as_object().is_some_and(|fields| !fields.is_empty()) {
-                written["."] = json!({});
-            }
-            fields.insert(name.clone(), written);
-        }
-        Value::Object(fields)
+        serde_json::to_value(self).expect("a tree of objects is JSON")
     }
 
     /// Whether any of it is in another one.
@@ -70,17 +53,19 @@ impl Set {
     }
 
     /// What is in either.
-    pub fn union(&self, other: &Self) -> Self {
-        let mut united = self.clone();
-        united.member |= other.member;
+    pub fn union(mut self, other: &Self) -> Self {
+        self.unite(other);
+        self
+    }
+
+    fn unite(&mut self, other: &Self) {
+        self.member |= other.member;
         for (name, child) in &other.children {
-            let merged = united
-                .children
-                .get(name)
-                .map_or_else(|| child.clone(), |own| own.union(child));
-            united.children.insert(name.clone(), merged);
+            match self.children.get_mut(name) {
+                Some(own) => own.unite(child),
+                None => drop(self.children.insert(name.clone(), child.clone())),
+            }
         }
-        united
     }
 
     /// What is in both.
@@ -101,7 +86,7 @@ impl Set {
         }
     }
 
-    fn combined(&self, other: &Self, with: impl Fn(&Self, Option<&Self>) -> Option<Self>) -> BTreeMap<String, Self> {
+    fn combined(&self, other: &Self, with: impl Fn(&Self, Option<&Self>) -> Option<Self>) -> LiteMap<String, Self> {
         self.children
             .iter()
             .filter_map(|(name, own)| Some((name.clone(), with(own, other.children.get(name))?)))
@@ -153,6 +138,70 @@ impl Set {
             child.collect(path, paths);
             path.truncate(length);
         }
+    }
+}
+
+/// The place itself, among what is said of it.
+const ITSELF: &str = ".";
+
+impl Serialize for Set {
+    fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
+        self.write_fields(false, writer)
+    }
+}
+
+/// A set below another one, which says whether the place itself is a member, where that does not follow.
+struct Below<'a>(&'a Set);
+
+impl Serialize for Below<'_> {
+    fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
+        let alone = self.0.children.values().all(Set::is_empty);
+        self.0.write_fields(self.0.member && !alone, writer)
+    }
+}
+
+impl Set {
+    fn write_fields<S: Serializer>(&self, itself: bool, writer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = writer.serialize_map(None)?;
+        if itself {
+            fields.serialize_entry(ITSELF, &Map::new())?;
+        }
+        for (name, child) in self.children.iter().filter(|(_, child)| !child.is_empty()) {
+            fields.serialize_entry(name, &Below(child))?;
+        }
+        fields.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Set {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_map(Reading)
+    }
+}
+
+struct Reading;
+
+impl<'de> Visitor<'de> for Reading {
+    type Value = Set;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of fields")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut fields: M) -> Result<Set, M::Error> {
+        let mut set = Set::default();
+        while let Some(name) = fields.next_key::<String>()? {
+            if name == ITSELF {
+                fields.next_value::<IgnoredAny>()?;
+                set.member = true;
+                continue;
+            }
+            let mut child: Set = fields.next_value()?;
+            // A place below which nothing is said is a member itself.
+            child.member |= child.children.is_empty();
+            set.children.insert(name, child);
+        }
+        Ok(set)
     }
 }
 

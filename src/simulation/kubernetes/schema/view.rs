@@ -1,6 +1,8 @@
 //! One look at a place in an object, whether its type is built in, written in a CustomResourceDefinition, or unknown.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
 
 use super::{Field, ListKind, Shape, Type, find};
 
@@ -102,10 +104,10 @@ impl<'a> View<'a> {
     }
 
     /// How a list here is owned.
-    pub fn list(self) -> ListKind {
+    pub fn list(self) -> Cow<'a, ListKind> {
         match self {
-            Self::Field(field) => field.list.clone(),
-            Self::Schema(schema) => match schema["x-kubernetes-list-type"].as_str() {
+            Self::Field(field) => Cow::Borrowed(&field.list),
+            Self::Schema(schema) => Cow::Owned(match schema["x-kubernetes-list-type"].as_str() {
                 Some("set") => ListKind::Set,
                 Some("map") => ListKind::Map(
                     schema["x-kubernetes-list-map-keys"]
@@ -117,8 +119,8 @@ impl<'a> View<'a> {
                         .collect(),
                 ),
                 _ => ListKind::Atomic,
-            },
-            _ => ListKind::Atomic,
+            }),
+            _ => Cow::Owned(ListKind::Atomic),
         }
     }
 }
@@ -139,20 +141,15 @@ pub fn element(kind: &ListKind, item: &Value) -> Option<String> {
         ListKind::Atomic => None,
         ListKind::Set => Some(format!("v:{item}")),
         ListKind::Map(keys) => {
-            let mut found = Map::new();
-            for key in keys {
-                match item.get(key) {
-                    Some(value) if !value.is_null() => {
-                        found.insert(key.clone(), value.clone());
-                    }
-                    // The one key with a default.
-                    _ if key == "protocol" => {
-                        found.insert(key.clone(), "TCP".into());
-                    }
-                    _ => {}
-                }
-            }
-            Some(format!("k:{}", Value::Object(found)))
+            let named = |key: &String| match item.get(key) {
+                Some(value) if !value.is_null() => Some(format!("{}:{value}", json!(key))),
+                // The one key with a default.
+                _ if key == "protocol" => Some("\"protocol\":\"TCP\"".to_owned()),
+                _ => None,
+            };
+            let mut names: Vec<String> = keys.iter().filter_map(named).collect();
+            names.sort_unstable();
+            Some(format!("k:{{{}}}", names.join(",")))
         }
     }
 }

@@ -239,7 +239,7 @@ pub fn find(world: &World, ask: &Ask<'_>) -> Result<(Vec<Arc<Object>>, ListMetad
         selection.find_at(world, resource, namespace, revision)
     };
     if let Some(from) = &from {
-        items.retain(|object| object.place() >= *from);
+        items.retain(|object| !object.comes_before(from));
     }
     let total = items.len();
     let mut list = ListMetadata {

@@ -1,11 +1,15 @@
 //! Where the next part of a list begins: a token that says it, in the form of the real one.
 
+use base64::{
+    DecodeError, alphabet,
+    engine::{Engine, GeneralPurpose, general_purpose::NO_PAD},
+};
 use serde_json::json;
 
 use crate::simulation::kubernetes::{json as documents, refusal::Refusal, world::Object};
 
-/// The letters of base64 that need no escapes in a URL.
-const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// Base64 that needs no escapes in a URL, as Go reads it: what is left over in the last letter may be anything.
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 const VERSION: &str = "meta.k8s.io/v1";
 
 /// The token of a list of one namespace, or of all, that has come as far as to this object.
@@ -54,40 +58,18 @@ pub fn read(token: &str, namespace: Option<&str>) -> Result<(u64, (String, Strin
 }
 
 fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
-        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
-        for place in 0..=chunk.len() {
-            text.push(char::from(LETTERS[((bits >> (18 - 6 * place)) & 63) as usize]));
-        }
-    }
-    text
+    URL_SAFE.encode(bytes)
 }
 
 /// The bytes, or where the text is none that stands for any.
 fn decode(text: &str) -> Result<Vec<u8>, usize> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let (mut bits, mut held) = (0_u32, 0);
-    let mut count = 0;
-    for (at, letter) in text.bytes().enumerate() {
-        // Go reads over the ends of lines.
-        if matches!(letter, b'\r' | b'\n') {
-            continue;
-        }
-        let value = LETTERS.iter().position(|other| *other == letter).ok_or(at)?;
-        bits = (bits << 6) | u32::try_from(value).unwrap_or_default();
-        held += 6;
-        count += 1;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from((bits >> held) & 255).unwrap_or_default());
-        }
-    }
-    if count % 4 == 1 {
-        return Err(text.len() - 1);
-    }
-    Ok(bytes)
+    // Go reads over the ends of lines.
+    let letters = text.bytes().enumerate();
+    let (places, letters): (Vec<usize>, Vec<u8>) = letters.filter(|(_, byte)| !matches!(byte, b'\r' | b'\n')).unzip();
+    URL_SAFE.decode(&letters).map_err(|error| match error {
+        DecodeError::InvalidByte(at, _) => places[at],
+        _ => text.len() - 1,
+    })
 }
 
 #[cfg(test)]

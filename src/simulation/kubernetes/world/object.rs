@@ -5,12 +5,17 @@
 
 use std::{
     any::Any,
+    borrow::Cow,
+    fmt,
     sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::{Map, Value, json};
 
 use super::shelf::Shelf;
 use crate::simulation::kubernetes::{
@@ -81,7 +86,7 @@ struct Head {
     finalized: bool,
     api_version: Arc<str>,
     kind: Arc<str>,
-    /// `metadata` without resourceVersion and managedFields.
+    /// `metadata` without [`APART_FROM_METADATA`].
     metadata: Box<str>,
     /// The other fields, as one JSON object.
     rest: Box<str>,
@@ -89,8 +94,8 @@ struct Head {
 
 /// The fields that have a place of their own.
 const APART: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
-/// The fields of the metadata that are kept apart from it.
-const OF_A_WRITE: [&str; 2] = ["managedFields", "resourceVersion"];
+/// The fields of the metadata that are kept apart from it: those that every write changes, and the names of the object.
+const APART_FROM_METADATA: [&str; 5] = ["managedFields", "name", "namespace", "resourceVersion", "uid"];
 
 impl Object {
     /// What is told and not kept: it has no resourceVersion.
@@ -110,16 +115,22 @@ impl Object {
     ) -> Self {
         let nothing = Map::new();
         let metadata = value.get("metadata").and_then(Value::as_object).unwrap_or(&nothing);
-        let metadata_text = text_of_fields(metadata, |name, value| !value.is_null() && !OF_A_WRITE.contains(&name));
+        let written = |name: &str, value: &Value| !value.is_null() && !APART_FROM_METADATA.contains(&name);
+        let metadata_text: Box<str> = shelf.json(&Fields(metadata, written)).into();
         let whole = value.as_object().unwrap_or(&nothing);
-        let rest = text_of_fields(whole, |name, _| !APART.contains(&name));
-        let same = before.filter(|before| *before.head.metadata == *metadata_text && *before.head.rest == *rest);
+        let rest: Box<str> = shelf
+            .json(&Fields(whole, |name: &str, _: &Value| !APART.contains(&name)))
+            .into();
+        let uid = value["metadata"]["uid"].as_str().unwrap_or_default();
+        let same = before.filter(|before| {
+            *before.head.uid == *uid && before.head.metadata == metadata_text && before.head.rest == rest
+        });
         let head = match same {
             Some(before) => Arc::clone(&before.head),
             None => Arc::new(Head::read(key, value, metadata_text, rest, shelf)),
         };
-        let part = |name: &str, before: Option<&Arc<str>>| {
-            let text = value.get(name).filter(|value| !value.is_null()).map(text_of)?;
+        let mut part = |name: &str, before: Option<&Arc<str>>| {
+            let text = shelf.json(value.get(name).filter(|value| !value.is_null())?);
             Some(match before.filter(|before| ***before == *text) {
                 Some(before) => Arc::clone(before),
                 None => text.into(),
@@ -143,17 +154,17 @@ impl Object {
     }
 
     /// The same with another status.
-    pub(super) fn with_status(&self, status: &Value, managed: Kept, revision: u64) -> Self {
+    pub(super) fn with_status(&self, status: &Value, managed: Kept, revision: u64, shelf: &mut Shelf) -> Self {
         Self {
-            status: (!status.is_null()).then(|| text_of(status).into()),
+            status: (!status.is_null()).then(|| shelf.json(status).into()),
             ..self.again(managed, revision)
         }
     }
 
     /// The same with another specification, of what is bound to no node.
-    pub(super) fn with_spec(&self, spec: &Value, managed: Kept, revision: u64) -> Self {
+    pub(super) fn with_spec(&self, spec: &Value, managed: Kept, revision: u64, shelf: &mut Shelf) -> Self {
         Self {
-            spec: (!spec.is_null()).then(|| text_of(spec).into()),
+            spec: (!spec.is_null()).then(|| shelf.json(spec).into()),
             ..self.again(managed, revision)
         }
     }
@@ -191,10 +202,16 @@ impl Object {
         (format!("{}/", self.namespace()), self.name().to_owned())
     }
 
+    /// Whether its place is before this one.
+    pub fn comes_before(&self, (namespace, name): &(String, String)) -> bool {
+        let own = self.namespace().bytes().chain([b'/']);
+        own.cmp(namespace.bytes()).then_with(|| self.name().cmp(name)).is_lt()
+    }
+
     /// Its JSON.
     pub fn bytes(&self) -> Bytes {
         let mut json = Vec::with_capacity(self.size() + 64);
-        let text = |text: &str| text_of(&text.into());
+        let text = |text: &str| Value::from(text).to_string();
         let (version, kind) = (text(&self.head.api_version), text(&self.head.kind));
         json.extend_from_slice(format!("{{\"apiVersion\":{version},\"kind\":{kind},").as_bytes());
         self.put_untyped(&mut json);
@@ -224,27 +241,8 @@ impl Object {
             json.extend_from_slice(rest.as_bytes());
             json.push(b',');
         }
-        json.extend_from_slice(b"\"metadata\":{");
-        let metadata = fields_in(&self.head.metadata);
-        let written = self.revision > 0;
-        if written {
-            json.extend_from_slice(format!("\"resourceVersion\":\"{}\"", self.revision).as_bytes());
-        }
-        if !self.managed.is_empty() {
-            json.extend_from_slice(if written {
-                b",\"managedFields\":"
-            } else {
-                b"\"managedFields\":"
-            });
-            self.managed.put(json);
-        }
-        if let Some(metadata) = metadata {
-            if written || !self.managed.is_empty() {
-                json.push(b',');
-            }
-            json.extend_from_slice(metadata.as_bytes());
-        }
-        json.push(b'}');
+        json.extend_from_slice(b"\"metadata\":");
+        self.put_metadata(json);
         for (name, part) in [("spec", &self.spec), ("status", &self.status)] {
             if let Some(part) = part {
                 json.extend_from_slice(format!(",\"{name}\":").as_bytes());
@@ -252,6 +250,38 @@ impl Object {
             }
         }
         json.push(b'}');
+    }
+
+    /// The JSON of its metadata.
+    pub fn put_metadata(&self, json: &mut Vec<u8>) {
+        json.push(b'{');
+        for (name, text) in self.names() {
+            json.extend_from_slice(format!("\"{name}\":{},", json!(text)).as_bytes());
+        }
+        if !self.managed.is_empty() {
+            json.extend_from_slice(b"\"managedFields\":");
+            self.managed.put(json);
+            json.push(b',');
+        }
+        match fields_in(&self.head.metadata) {
+            Some(fields) => json.extend_from_slice(fields.as_bytes()),
+            None => drop(json.pop_if(|last| *last == b',')),
+        }
+        json.push(b'}');
+    }
+
+    /// The fields of the metadata that say which object this is, and as of when.
+    fn names(&self) -> impl Iterator<Item = (&'static str, Cow<'_, str>)> {
+        let revision = (self.revision > 0).then(|| self.revision.to_string());
+        let names = [
+            ("name", self.name().into()),
+            ("namespace", self.namespace().into()),
+            ("resourceVersion", revision.unwrap_or_default().into()),
+            ("uid", (**self.uid()).into()),
+        ];
+        names
+            .into_iter()
+            .filter(|(_, text): &(_, Cow<'_, str>)| !text.is_empty())
     }
 
     /// The whole of it, parsed.
@@ -265,19 +295,32 @@ impl Object {
 
     /// The whole of it but for who owns what, parsed.
     pub fn bare(&self) -> Value {
+        self.parsed_with(parsed)
+    }
+
+    /// As [`bare`](Self::bare), but for the template of a workload's pods, which is most of it and seldom asked for.
+    pub fn outline(&self) -> Value {
+        self.parsed_with(|spec| parsed::<Outline>(spec).0.into())
+    }
+
+    /// The template of a workload's pods; null without one.
+    pub fn template(&self) -> Value {
+        self.spec()["template"].take()
+    }
+
+    fn parsed_with(&self, parse_spec: impl Fn(&str) -> Value) -> Value {
         let mut fields: Map<String, Value> = parsed(&self.head.rest);
         for (name, text) in [("apiVersion", &self.head.api_version), ("kind", &self.head.kind)] {
             fields.insert(name.to_owned(), (**text).into());
         }
         let mut metadata: Map<String, Value> = parsed(&self.head.metadata);
-        if self.revision > 0 {
-            metadata.insert("resourceVersion".to_owned(), self.revision.to_string().into());
-        }
+        metadata.extend(self.names().map(|(name, text)| (name.to_owned(), text.into())));
         fields.insert("metadata".to_owned(), metadata.into());
-        for (name, part) in [("spec", &self.spec), ("status", &self.status)] {
-            if let Some(part) = part {
-                fields.insert(name.to_owned(), parsed(part));
-            }
+        if let Some(spec) = &self.spec {
+            fields.insert("spec".to_owned(), parse_spec(spec));
+        }
+        if let Some(status) = &self.status {
+            fields.insert("status".to_owned(), parsed(status));
         }
         Value::Object(fields)
     }
@@ -297,6 +340,11 @@ impl Object {
         self.spec.as_deref().map(parsed).unwrap_or_default()
     }
 
+    /// Its specification as JSON: the very same for as long as nobody writes another one.
+    pub fn spec_text(&self) -> Option<&Arc<str>> {
+        self.spec.as_ref()
+    }
+
     /// Its status; null without one.
     pub fn status(&self) -> Value {
         self.status.as_deref().map(parsed).unwrap_or_default()
@@ -307,12 +355,13 @@ impl Object {
         self.status.as_deref().unwrap_or_default()
     }
 
-    /// Its metadata, but for resourceVersion and managedFields.
+    /// Its metadata, but for what says which object it is, as of when, and who owns what.
     pub fn metadata(&self) -> Value {
         parsed(&self.head.metadata)
     }
 
-    /// What a struct names of the metadata, without building the rest; resourceVersion and managedFields are not among it.
+    /// What a struct names of the metadata, without building the rest; name, namespace, uid, resourceVersion and managedFields are
+    /// not among it.
     ///
     /// # Panics
     /// As the other two do, when the object does not fit the struct: use `Option` and `#[serde(default)]` for what may be absent,
@@ -406,7 +455,7 @@ impl Object {
 }
 
 impl Head {
-    fn read(key: Key, value: &Value, metadata_text: String, rest: String, shelf: &mut Shelf) -> Self {
+    fn read(key: Key, value: &Value, metadata_text: Box<str>, rest: Box<str>, shelf: &mut Shelf) -> Self {
         let metadata = &value["metadata"];
         let mut text = |value: &Value| shelf.text(value.as_str().unwrap_or_default());
         let labels = metadata["labels"].as_object().map(|labels| {
@@ -434,18 +483,14 @@ impl Head {
             finalized: metadata["finalizers"].as_array().is_none_or(Vec::is_empty),
             api_version,
             kind,
-            metadata: metadata_text.into(),
-            rest: rest.into(),
+            metadata: metadata_text,
+            rest,
             key: Key {
                 namespace: shelf.text(&key.namespace),
                 ..key
             },
         }
     }
-}
-
-fn text_of(value: &Value) -> String {
-    serde_json::to_string(value).expect("a JSON value can be written")
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> T {
@@ -458,18 +503,42 @@ fn fields_in(text: &str) -> Option<&str> {
     (!fields.is_empty()).then_some(fields)
 }
 
-/// Some of the fields of an object, as JSON.
-fn text_of_fields(fields: &Map<String, Value>, which: impl Fn(&str, &Value) -> bool) -> String {
-    let mut text = String::with_capacity(512);
-    text.push('{');
-    for (name, value) in fields.iter().filter(|(name, value)| which(name, value)) {
-        if text.len() > 1 {
-            text.push(',');
-        }
-        text.push_str(&text_of(&Value::from(name.as_str())));
-        text.push(':');
-        text.push_str(&text_of(value));
+/// A specification without its template.
+struct Outline(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Outline {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_map(Outlining)
     }
-    text.push('}');
-    text
+}
+
+struct Outlining;
+
+impl<'de> Visitor<'de> for Outlining {
+    type Value = Outline;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a specification")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut spec: M) -> Result<Outline, M::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = spec.next_key::<String>()? {
+            if name == "template" {
+                spec.next_value::<IgnoredAny>()?;
+            } else {
+                fields.insert(name, spec.next_value()?);
+            }
+        }
+        Ok(Outline(fields))
+    }
+}
+
+/// Some of the fields of an object.
+struct Fields<'a, F>(&'a Map<String, Value>, F);
+
+impl<F: Fn(&str, &Value) -> bool> Serialize for Fields<'_, F> {
+    fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
+        writer.collect_map(self.0.iter().filter(|(name, value)| (self.1)(name, value)))
+    }
 }

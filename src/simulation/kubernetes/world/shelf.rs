@@ -1,9 +1,12 @@
-//! What many objects say alike, kept once: texts of labels and owners, what somebody owns, and since when.
+//! What many objects share: what they say alike, kept once, such as texts of labels and owners, what somebody owns, and since
+//! when; and the buffer through which they are written.
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
 };
+
+use serde::Serialize;
 
 use crate::simulation::kubernetes::ownership::Share;
 
@@ -18,6 +21,8 @@ pub(in crate::simulation::kubernetes) struct Shelf {
     shares: HashMap<Arc<str>, Arc<Share>>,
     /// From how many on each is cleared.
     full: (usize, usize),
+    /// What is written down goes through it.
+    buffer: Vec<u8>,
 }
 
 impl Shelf {
@@ -33,6 +38,13 @@ impl Shelf {
         let new: Arc<str> = text.into();
         self.texts.insert(Arc::clone(&new));
         new
+    }
+
+    /// A value as JSON, for as long as nothing else is written.
+    pub(super) fn json(&mut self, value: &impl Serialize) -> &str {
+        self.buffer.clear();
+        serde_json::to_writer(&mut self.buffer, value).expect("a JSON value can be written");
+        std::str::from_utf8(&self.buffer).expect("JSON is text")
     }
 
     /// What somebody owns, by the text that says it.

@@ -66,32 +66,45 @@ impl World {
         manager: &str,
         change: impl FnOnce(&mut Value),
     ) -> Result<Arc<Object>, Refusal> {
+        self.write_status(key, manager, |old| {
+            let mut new = old.clone();
+            change(&mut new);
+            new
+        })
+    }
+
+    /// As [`update_status`](Self::update_status), for who makes another status out of the one that is there, or out of nothing.
+    pub fn write_status(
+        &mut self,
+        key: &Key,
+        manager: &str,
+        make: impl FnOnce(&Value) -> Value,
+    ) -> Result<Arc<Object>, Refusal> {
         let Some(live) = self.get(key).cloned() else {
             return Err(self.missing(key));
         };
         let old = live.status();
-        let mut new = old.clone();
-        change(&mut new);
+        let mut new = make(&old);
         defaults::fill_status(key.resource, &mut new);
         if new == old {
             return Ok(live);
         }
         let change = Change::Field("status", &old, &new);
         let managed = self.owned_after(&live, Part::Status, manager, change);
-        Ok(self.put(live.with_status(&new, managed, self.revision + 1)))
+        let object = live.with_status(&new, managed, self.revision + 1, &mut self.shelf);
+        Ok(self.put(object))
     }
 
-    /// Renews a Lease, and reads nothing but its specification: a cluster does little else so often. Its specification has no
-    /// defaults, and no generation counts it.
-    pub fn renew(&mut self, key: &Key, manager: &str, change: impl FnOnce(&mut Value)) -> Result<Arc<Object>, Refusal> {
-        let Some(live) = self.get(key).cloned() else {
-            return Err(self.missing(key));
-        };
+    /// Renews a Lease, if there is one, and reads nothing but its specification: a cluster does little else so often. Its
+    /// specification has no defaults, and no generation counts it.
+    pub fn renew(&mut self, key: &Key, manager: &str, at: &str) -> Option<Arc<Object>> {
+        let live = self.get(key).cloned()?;
         let old = live.spec();
         let mut new = old.clone();
-        change(&mut new);
+        new["renewTime"] = at.into();
         let managed = self.owned_after(&live, Part::Main, manager, Change::Field("spec", &old, &new));
-        Ok(self.put(live.with_spec(&new, managed, self.revision + 1)))
+        let object = live.with_spec(&new, managed, self.revision + 1, &mut self.shelf);
+        Some(self.put(object))
     }
 
     /// As [`update_status`](Self::update_status), for who changes annotations in the same request, which that lets through.
@@ -161,8 +174,7 @@ impl World {
     ) -> Kept {
         let resources = Arc::clone(&self.resources);
         let (view, identity) = strategy::owner(resources.get(resource), version, manager, subresource);
-        let now = super::stamp(self.now);
-        ownership::after(kept, change, view, &identity, &now, &mut self.shelf)
+        ownership::after(kept, change, view, &identity, self.now, &mut self.shelf)
     }
 
     /// Stores a prepared object that is not there yet. Returns it as it is stored.

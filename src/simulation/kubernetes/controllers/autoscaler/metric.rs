@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{CPU_INITIALIZATION, INITIAL_READINESS};
@@ -12,7 +11,7 @@ use crate::simulation::kubernetes::{
         latency,
         pod::{self, Phase},
         quantity::{self, Quantity},
-        usage,
+        usage::{self, Meter},
     },
     world::{Object, World},
 };
@@ -36,10 +35,10 @@ pub(super) struct Failure {
 }
 
 /// The pods, as a metric sees them. Values are milli-units.
-struct Seen {
-    usage: BTreeMap<String, i64>,
-    unready: Vec<String>,
-    missing: Vec<String>,
+struct Seen<'a> {
+    usage: BTreeMap<&'a str, i64>,
+    unready: Vec<&'a str>,
+    missing: Vec<&'a str>,
     ready: i64,
 }
 
@@ -100,9 +99,9 @@ pub(super) fn judge(
         let wanted = pod::number(&target["averageUtilization"], 80);
         let mut requests = BTreeMap::new();
         for pod in pods {
-            requests.insert(pod.name().to_owned(), request(pod, resource).map_err(|why| fail(&why))?);
+            requests.insert(pod.name(), request(pod, resource).map_err(|why| fail(&why))?);
         }
-        let of = |usage: &BTreeMap<String, i64>| {
+        let of = |usage: &BTreeMap<&str, i64>| {
             let used: i64 = usage.values().sum();
             let asked: i64 = usage.keys().filter_map(|name| requests.get(name)).sum();
             used as f64 * 100.0 / asked.max(1) as f64
@@ -110,7 +109,7 @@ pub(super) fn judge(
         let utilization = of(&seen.usage);
         let ratio = utilization.trunc() / wanted as f64;
         let filler = |name: &str| requests.get(name).copied().unwrap_or_default() * wanted.max(100) / 100;
-        let again = |usage: &BTreeMap<String, i64>| of(usage).trunc() / wanted as f64;
+        let again = |usage: &BTreeMap<&str, i64>| of(usage).trunc() / wanted as f64;
         Ok(Judged {
             replicas: propose(seen, replicas, ratio, filler, again),
             name: format!("{resource} resource utilization (percentage of request)"),
@@ -121,7 +120,7 @@ pub(super) fn judge(
         })
     } else {
         let wanted = Quantity::of(&target["averageValue"]).map_or(1, Quantity::milli).max(1);
-        let of = |usage: &BTreeMap<String, i64>| {
+        let of = |usage: &BTreeMap<&str, i64>| {
             let used: i64 = usage.values().sum();
             (used / i64::try_from(usage.len().max(1)).unwrap_or(1)) as f64 / wanted as f64
         };
@@ -138,11 +137,11 @@ pub(super) fn judge(
 
 /// Usage against target, with pods that nothing is known of taken for what does least harm.
 fn propose(
-    seen: Seen,
+    seen: Seen<'_>,
     replicas: i64,
     ratio: f64,
     filler: impl Fn(&str) -> i64,
-    again: impl Fn(&BTreeMap<String, i64>) -> f64,
+    again: impl Fn(&BTreeMap<&str, i64>) -> f64,
 ) -> i64 {
     let within = |ratio: f64| (1.0 - TOLERANCE..=1.0 + TOLERANCE).contains(&ratio);
     let ceil = |value: f64| value.ceil() as i64;
@@ -155,16 +154,16 @@ fn propose(
         };
     }
     let mut usage = seen.usage;
-    for name in &seen.missing {
+    for name in seen.missing {
         if ratio < 1.0 {
-            usage.insert(name.clone(), filler(name));
+            usage.insert(name, filler(name));
         } else if ratio > 1.0 {
-            usage.insert(name.clone(), 0);
+            usage.insert(name, 0);
         }
     }
     if up_with_unready {
-        for name in &seen.unready {
-            usage.insert(name.clone(), 0);
+        for name in seen.unready {
+            usage.insert(name, 0);
         }
     }
     let new = again(&usage);
@@ -178,16 +177,17 @@ fn propose(
     proposed
 }
 
-fn look(world: &World, resource: &str, pods: &[Arc<Object>], now: Timestamp) -> Seen {
+fn look<'a>(world: &World, resource: &str, pods: &'a [Arc<Object>], now: Timestamp) -> Seen<'a> {
     let mut seen = Seen {
         usage: BTreeMap::new(),
         unready: Vec::new(),
         missing: Vec::new(),
         ready: 0,
     };
+    let mut meter = Meter::new(world);
     for pod in pods {
         let facts = pod::facts(pod);
-        let name = pod.name().to_owned();
+        let name = pod.name();
         if pod.deleting() || facts.phase == Phase::Failed {
             continue;
         }
@@ -195,7 +195,7 @@ fn look(world: &World, resource: &str, pods: &[Arc<Object>], now: Timestamp) -> 
             seen.unready.push(name);
             continue;
         }
-        let used = usage::containers(world, pod);
+        let used = meter.containers(pod);
         if used.is_empty() {
             seen.missing.push(name);
             continue;
@@ -232,28 +232,12 @@ fn warming_up(pod: &Object, now: Timestamp) -> bool {
     !facts.ready && started + INITIAL_READINESS > since
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct SpecView {
-    containers: Vec<ContainerView>,
-}
-
-#[derive(Deserialize)]
-struct ContainerView {
-    name: String,
-    #[serde(default)]
-    resources: Value,
-}
-
 /// What a pod asks for, in milli-units; every container has to say it.
 fn request(pod: &Object, resource: &str) -> Result<i64, String> {
-    let spec: SpecView = pod.view_spec();
     let mut total = 0;
-    for container in spec.containers {
-        let resources = &container.resources;
-        let asked = Quantity::of(&resources["requests"][resource]).or(Quantity::of(&resources["limits"][resource]));
-        let Some(asked) = asked else {
-            let (container, pod) = (container.name, pod.name());
+    for container in usage::metered(pod) {
+        let Some(asked) = container.resources.asked(resource) else {
+            let (container, pod) = (&container.name, pod.name());
             return Err(format!(
                 "missing request for {resource} in container {container} of Pod {pod}"
             ));

@@ -1,6 +1,6 @@
 //! The ReplicaSets of a Deployment: whose they are, which is the new one, and their revisions.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -40,6 +40,7 @@ const LONGEST: usize = 2000;
 #[derive(Clone)]
 pub(super) struct Set {
     pub(super) object: Arc<Object>,
+    /// Without the template.
     pub(super) value: Arc<Value>,
     pub(super) replicas: i64,
     pub(super) created: Timestamp,
@@ -47,7 +48,7 @@ pub(super) struct Set {
 
 impl Set {
     pub(super) fn read(object: &Arc<Object>) -> Self {
-        let value = object.bare();
+        let value = object.outline();
         let created = value["metadata"]["creationTimestamp"].as_str();
         Self {
             replicas: pod::number(&value["spec"]["replicas"], 1),
@@ -118,14 +119,53 @@ pub(super) fn claim(world: &mut World, deployment: &Deployment) -> Vec<Set> {
     mine.iter().map(Set::read).collect()
 }
 
-/// The one with this template, the oldest if there are several, and all others.
-pub(super) fn split(deployment: &Deployment, mut sets: Vec<Set>) -> (Option<Set>, Vec<Set>) {
-    sets.sort_by(|left, right| left.age().cmp(&right.age()));
-    let at = sets
-        .iter()
-        .position(|set| template::same(&set.value["spec"]["template"], deployment.template()));
-    let new = at.map(|at| sets.remove(at));
-    (new, sets)
+/// Which ReplicaSets have the template of their Deployment. Both are read again only when one of them has been given another
+/// specification.
+#[derive(Clone, Default)]
+pub(super) struct Templates(HashMap<Key, Compared>);
+
+/// The specifications of a Deployment and of a ReplicaSet.
+#[derive(Clone)]
+struct Compared {
+    deployment: Option<Arc<str>>,
+    set: Option<Arc<str>>,
+    same: bool,
+}
+
+impl Templates {
+    /// The one with this template, the oldest if there are several, and all others.
+    pub(super) fn split(&mut self, deployment: &Deployment, mut sets: Vec<Set>) -> (Option<Set>, Vec<Set>) {
+        sets.sort_by(|left, right| left.age().cmp(&right.age()));
+        let at = sets.iter().position(|set| self.same(&deployment.object, &set.object));
+        let new = at.map(|at| sets.remove(at));
+        (new, sets)
+    }
+
+    fn same(&mut self, deployment: &Object, set: &Object) -> bool {
+        let unchanged = |before: &Option<Arc<str>>, now: Option<&Arc<str>>| match (before, now) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            _ => false,
+        };
+        let known = self.0.get(set.key()).filter(|known| {
+            unchanged(&known.deployment, deployment.spec_text()) && unchanged(&known.set, set.spec_text())
+        });
+        if let Some(known) = known {
+            return known.same;
+        }
+        let same = template::same(&set.template(), &deployment.template());
+        let compared = Compared {
+            deployment: deployment.spec_text().cloned(),
+            set: set.spec_text().cloned(),
+            same,
+        };
+        self.0.insert(set.key().clone(), compared);
+        same
+    }
+
+    /// A ReplicaSet is gone.
+    pub(super) fn forget(&mut self, set: &Key) {
+        self.0.remove(set);
+    }
 }
 
 /// The annotations of the new ReplicaSet, if they differ from those before.
@@ -178,15 +218,15 @@ fn annotated(
 pub(super) fn renumber(world: &mut World, deployment: &mut Deployment, set: Set, revision: i64) -> Set {
     let annotated = annotated(deployment, annotations(&set.value), revision, false);
     if annotated.is_some() || pod::number(&set.value["spec"]["minReadySeconds"], 0) != deployment.min_ready {
-        let mut value = (*set.value).clone();
-        if let Some(annotations) = annotated {
-            value["metadata"]["annotations"] = annotations.into();
-        }
-        match value["spec"].as_object_mut() {
-            Some(spec) if deployment.min_ready == 0 => drop(spec.remove("minReadySeconds")),
-            _ => value["spec"]["minReadySeconds"] = deployment.min_ready.into(),
-        }
-        let written = world.update(set.object.key(), MANAGER, |set| *set = value);
+        let written = world.update(set.object.key(), MANAGER, |set| {
+            if let Some(annotations) = annotated {
+                set["metadata"]["annotations"] = annotations.into();
+            }
+            match set["spec"].as_object_mut() {
+                Some(spec) if deployment.min_ready == 0 => drop(spec.remove("minReadySeconds")),
+                _ => set["spec"]["minReadySeconds"] = deployment.min_ready.into(),
+            }
+        });
         return written.ok().flatten().map_or(set, |object| Set::read(&object));
     }
     let number = set.annotation(REVISION).unwrap_or_default().to_owned();
@@ -217,9 +257,9 @@ pub(super) fn make(
     revision: i64,
 ) -> Option<Set> {
     let collisions = pod::number(&deployment.status()["collisionCount"], 0);
-    let hash = template::hash(deployment.template(), collisions);
+    let mut template = deployment.object.template();
+    let hash = template::hash(&template, collisions);
     let name = format!("{}-{hash}", deployment.name());
-    let mut template = deployment.template().clone();
     template["metadata"]["labels"][HASH_LABEL] = hash.as_str().into();
     let mut selector = deployment.value["spec"]["selector"].clone();
     selector["matchLabels"][HASH_LABEL] = hash.as_str().into();

@@ -25,6 +25,7 @@
 //! The annotation of a living pod may be changed: what is said then holds from that moment on. A script that cannot be
 //! read keeps the container from being created, with `CreateContainerConfigError`.
 
+use base64::engine::{Engine, general_purpose::STANDARD};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
@@ -32,7 +33,7 @@ use serde_json::Value;
 use crate::simulation::kubernetes::{
     controllers::quantity::Quantity,
     resources::{CONFIGMAPS, ResourceId, SECRETS},
-    world::World,
+    world::{Object, World},
 };
 
 /// The annotation of a pod that says what its containers do.
@@ -210,7 +211,7 @@ pub fn read(annotations: &Value, container: &str) -> Result<Life, String> {
 
 impl Life {
     /// What holds now: without the trouble, where its condition does not hold.
-    pub fn now(&self, world: &World, pod: &Value, container: &Value) -> Self {
+    pub fn now(&self, world: &World, pod: &Object, container: &str) -> Self {
         let mut life = self.clone();
         if self
             .r#while
@@ -274,19 +275,24 @@ impl Life {
 }
 
 impl While {
-    fn holds(&self, world: &World, pod: &Value, container: &Value) -> bool {
-        let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+    fn holds(&self, world: &World, pod: &Object, container: &str) -> bool {
+        let namespace = pod.namespace();
+        let value = pod.bare();
+        let spec = super::specs(&value).find(|spec| spec["name"] == container);
+        let spec = spec.unwrap_or(&Value::Null);
         let (found, is, is_not) = match self {
             Self::ConfigMap(entry) => (value_of(world, CONFIGMAPS, namespace, entry), &entry.is, &entry.is_not),
             Self::Secret(entry) => (value_of(world, SECRETS, namespace, entry), &entry.is, &entry.is_not),
-            Self::Env(named) => (env(world, namespace, container, &named.name), &named.is, &named.is_not),
+            Self::Env(named) => (env(world, namespace, spec, &named.name), &named.is, &named.is_not),
             Self::Annotation(named) => (
-                pod["metadata"]["annotations"][&named.name].as_str().map(str::to_owned),
+                value["metadata"]["annotations"][&named.name]
+                    .as_str()
+                    .map(str::to_owned),
                 &named.is,
                 &named.is_not,
             ),
-            Self::Image(expected) => (text(&container["image"]), &expected.is, &expected.is_not),
-            Self::Node(expected) => (text(&pod["spec"]["nodeName"]), &expected.is, &expected.is_not),
+            Self::Image(expected) => (text(&spec["image"]), &expected.is, &expected.is_not),
+            Self::Node(expected) => (text(&value["spec"]["nodeName"]), &expected.is, &expected.is_not),
         };
         is.as_ref().is_none_or(|is| found.as_ref() == Some(is))
             && is_not.as_ref().is_none_or(|is_not| found.as_ref() != Some(is_not))
@@ -313,26 +319,7 @@ fn lookup(world: &World, resource: ResourceId, namespace: &str, (name, key): (&s
 
 /// What stands in a Secret in base64.
 fn plain_text(value: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for letter in value.trim_end_matches('=').bytes() {
-        let six = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(six);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-            bits &= (1 << count) - 1;
-        }
-    }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(STANDARD.decode(value).ok()?).ok()
 }
 
 /// A variable of a container, from where it gets it.

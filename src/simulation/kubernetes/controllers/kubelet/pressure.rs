@@ -8,8 +8,8 @@ use crate::simulation::kubernetes::{
         latency,
         node::{self, NodeLife},
         pod,
-        quantity::bytes,
-        usage,
+        quantity::{Quantity, bytes},
+        usage::{self, Meter},
     },
     world::{Due, Key, Object, World},
 };
@@ -60,6 +60,7 @@ impl Kubelets {
 
 /// The pod that goes: one that uses more than it asked for, of the lowest priority, that uses most above it.
 fn victim(world: &World, node: &str) -> Option<Arc<Object>> {
+    let mut meter = Meter::new(world);
     world
         .pods_on(node)
         .filter(|pod| pod::facts(pod).active() && pod::facts(pod).priority < 2_000_000_000)
@@ -69,7 +70,7 @@ fn victim(world: &World, node: &str) -> Option<Arc<Object>> {
         })
         .min_by_key(|pod| {
             let facts = pod::facts(pod);
-            let above = usage::memory(world, pod) - facts.requests.memory;
+            let above = meter.memory(pod) - facts.requests.memory;
             (above <= 0, facts.priority, Reverse(above), pod.key().clone())
         })
         .cloned()
@@ -79,13 +80,10 @@ fn message(world: &World, pod: &Object, memory: bool) -> String {
     let (resource, threshold, available) = if memory { MEMORY } else { DISK };
     let mut message =
         format!("The node was low on resource: {resource}. Threshold quantity: {threshold}, available: {available}. ");
-    let value = pod.bare();
-    for used in usage::containers(world, pod) {
-        let spec = super::specs(&value).find(|spec| spec["name"] == used.name.as_str());
-        let asked = spec
-            .map(|spec| spec["resources"]["requests"]["memory"].clone())
-            .and_then(|asked| crate::simulation::kubernetes::controllers::quantity::Quantity::of(&asked))
-            .map_or(0, |asked| asked.whole());
+    for used in Meter::new(world).containers(pod) {
+        let container = usage::metered(pod).iter().find(|one| *one.name == *used.name);
+        let asked = container.and_then(|container| container.resources.asked("memory"));
+        let asked = asked.map_or(0, Quantity::whole);
         if memory && used.memory > asked {
             message.push_str(&format!(
                 "Container {} was using {}, request is {}, has larger consumption of memory. ",

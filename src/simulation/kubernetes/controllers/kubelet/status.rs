@@ -15,6 +15,15 @@ use crate::simulation::kubernetes::{
     world::stamp,
 };
 
+/// What is not taken over from the status before.
+const MADE_ANEW: [&str; 5] = [
+    "conditions",
+    "containerStatuses",
+    "hostIPs",
+    "initContainerStatuses",
+    "podIPs",
+];
+
 impl Pod {
     /// The phase that its containers make.
     pub(super) fn phase(&self) -> Phase {
@@ -68,25 +77,25 @@ impl Pod {
         }
     }
 
-    /// Writes the status over the one that is there, whose other conditions stay.
-    pub(super) fn write(&self, status: &mut Value, now: Timestamp) {
-        if !status.is_object() {
-            *status = json!({});
-        }
+    /// The status that takes the place of this one, whose other fields and conditions stay.
+    pub(super) fn status(&self, old: &Value, now: Timestamp) -> Value {
         let phase = self.phase();
         let over = matches!(phase, Phase::Succeeded | Phase::Failed);
+        let fields = old.as_object().into_iter().flatten();
+        let others = fields.filter(|(name, _)| !MADE_ANEW.contains(&name.as_str()));
+        let mut status: Value = others.map(|(name, value)| (name.clone(), value.clone())).collect();
         status["phase"] = format!("{phase:?}").into();
         if let Some((reason, message)) = self.failed.as_ref().filter(|_| phase == Phase::Failed) {
             status["reason"] = (*reason).into();
             status["message"] = message.as_str().into();
         }
+        status["startTime"] = stamp(self.seen).into();
         if self.refused {
             // What a kubelet does not admit gets a phase and a reason, nothing else.
-            status["startTime"] = stamp(self.seen).into();
-            return;
+            status["conditions"] = old["conditions"].clone();
+            return status;
         }
         status["observedGeneration"] = self.generation.into();
-        status["startTime"] = stamp(self.seen).into();
         status["hostIP"] = self.host_ip.as_str().into();
         status["hostIPs"] = json!([{"ip": self.host_ip}]);
         let sandboxed = now >= self.sandbox;
@@ -105,11 +114,9 @@ impl Pod {
                 status[field] = list.into();
             }
         }
-        let mut all = self.conditions(phase, sandboxed && !over);
-        for condition in &mut all {
-            condition["observedGeneration"] = self.generation.into();
-            conditions::place(status, condition.take(), now);
-        }
+        let own = self.conditions(phase, sandboxed && !over);
+        status["conditions"] = beside(&old["conditions"], own, now).into();
+        status
     }
 
     fn has_inits(&self) -> bool {
@@ -167,7 +174,8 @@ impl Pod {
                 reason,
                 message,
             };
-            let mut value = json!({"type": condition.kind, "status": condition.status, "lastProbeTime": null});
+            let mut value = json!({"type": condition.kind, "status": condition.status, "lastProbeTime": null,
+                "observedGeneration": self.generation});
             for (field, text) in [("reason", condition.reason), ("message", condition.message)] {
                 if !text.is_empty() {
                     value[field] = text.into();
@@ -252,6 +260,27 @@ impl Pod {
             digest(&format!("{}/{}/{run}", self.uid, container.name))
         )
     }
+}
+
+/// A kubelet's own conditions in the places where they were, beside those of others.
+fn beside(old: &Value, own: Vec<Value>, now: Timestamp) -> Vec<Value> {
+    let mut own = own;
+    let mut all = Vec::with_capacity(own.len() + 1);
+    for before in old.as_array().into_iter().flatten() {
+        match own.iter().position(|condition| condition["type"] == before["type"]) {
+            Some(at) => {
+                let mut condition = own.remove(at);
+                conditions::date(&mut condition, Some(before), now);
+                all.push(condition);
+            }
+            None => all.push(before.clone()),
+        }
+    }
+    for mut condition in own {
+        conditions::date(&mut condition, None, now);
+        all.push(condition);
+    }
+    all
 }
 
 fn began(container: &Container) -> bool {
