@@ -37,6 +37,7 @@ pub mod taint_eviction;
 pub mod template;
 #[cfg(test)]
 mod tests;
+pub mod ttl;
 pub mod turns;
 pub mod usage;
 
@@ -54,6 +55,7 @@ pub fn run(simulation: &Simulation) {
     simulation.add(record::EventLife::default());
     simulation.add(nodes::Nodes::default());
     simulation.add(node_lifecycle::NodeLifecycle::default());
+    simulation.add(ttl::Ttl::default());
     simulation.add(taint_eviction::TaintEviction::default());
     simulation.add(cron_job::CronJobs::default());
     simulation.add(job::Jobs::default());

@@ -10,7 +10,7 @@ use super::language::Case;
 const SHOWN: usize = 1200;
 
 /// One field that two answers do not share.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
     /// Which call it is, from 1 on.
     pub call: usize,

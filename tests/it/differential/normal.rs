@@ -42,14 +42,7 @@ const TOUCHED: &[(&str, &[&str])] = &[
     ("ReplicationController", &["/status"]),
     ("PodDisruptionBudget", &["/status"]),
     ("HorizontalPodAutoscaler", &["/status"]),
-    (
-        "Node",
-        &[
-            "/spec/taints",
-            "/status/conditions",
-            "/metadata/annotations/node.alpha.kubernetes.io~1ttl",
-        ],
-    ),
+    ("Node", &["/spec/taints", "/status/conditions"]),
     ("CustomResourceDefinition", &["/status"]),
     ("Namespace", &["/status/conditions"]),
     ("PersistentVolumeClaim", &["/status"]),
@@ -57,6 +50,8 @@ const TOUCHED: &[(&str, &[&str])] = &[
     // Its version is that of what it scales.
     ("Scale", &[]),
 ];
+/// What they write into the metadata of nodes, also where nothing else is shown of them.
+const TTL: &str = "node.alpha.kubernetes.io/ttl";
 /// Who writes them.
 const CONTROLLERS: [&str; 3] = ["kube-controller-manager", "kube-apiserver", "kube-scheduler"];
 
@@ -146,6 +141,11 @@ impl Seen {
     }
 
     fn metadata(&mut self, metadata: &mut Value, touched: bool) {
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
+            && annotations.remove(TTL).is_some()
+        {
+            without_empty_annotations(metadata);
+        }
         if let Some(entries) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
             entries.retain(|entry| !CONTROLLERS.iter().any(|controller| entry["manager"] == *controller));
             if touched {
@@ -242,9 +242,13 @@ fn leave_out(object: &mut Value) {
             parent.remove(&field.replace("~1", "/"));
         }
     }
-    // An annotation that came alone leaves nothing.
-    if object["metadata"]["annotations"] == json!({})
-        && let Some(metadata) = object["metadata"].as_object_mut()
+    without_empty_annotations(&mut object["metadata"]);
+}
+
+/// An annotation that came alone leaves nothing.
+fn without_empty_annotations(metadata: &mut Value) {
+    if metadata["annotations"] == json!({})
+        && let Some(metadata) = metadata.as_object_mut()
     {
         metadata.remove("annotations");
     }

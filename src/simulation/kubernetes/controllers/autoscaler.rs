@@ -199,11 +199,7 @@ impl Autoscaler {
         }
         let disabled = current == 0 && least != 0;
         if desired != current && !disabled {
-            world
-                .update(&target.key, MANAGER, |object| {
-                    object["spec"]["replicas"] = desired.into()
-                })
-                .ok();
+            world.scale(&target.key, MANAGER, desired).ok();
             let words = format!("the HPA controller was able to update the target scale to {desired}");
             look.note(("AbleToScale", "True"), "SucceededRescale", &words);
             let message = format!("New size: {desired}; reason: {reason}");

@@ -14,7 +14,7 @@ use super::{
     own::MANAGER,
     pod,
     record::{About, Kind, Recorder},
-    selector::Selector,
+    selector::{self, Selector},
     template,
     turns::Turns,
 };
@@ -246,11 +246,14 @@ impl Disruption {
             scales.insert(owner, (uid, scale));
         }
         if unmanaged {
-            let message = "Pods selected by this PodDisruptionBudget were found to be unmanaged. As a result, the status \
-                           of the PDB cannot be calculated correctly, which may result in undefined behavior. To account \
-                           for these pods please set \".spec.minAvailable\" field of the PDB to an integer value.";
+            let message = format!(
+                "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of \
+                 the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please \
+                 set \".spec.minAvailable\" field of the PDB to an integer value.",
+                selector::in_go(&spec["selector"])
+            );
             self.events
-                .record(world, &About::object(budget), Kind::Warning, "UnmanagedPods", message);
+                .record(world, &About::object(budget), Kind::Warning, "UnmanagedPods", &message);
         }
         // Several ReplicaSets of one Deployment have its scale together.
         let by_top: BTreeMap<Arc<str>, i64> = scales.into_values().collect();

@@ -23,6 +23,7 @@ use crate::simulation::kubernetes::{
     world::{Change, ChangeKind, Due, Key, Object, World},
 };
 
+mod labels;
 mod taints;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,8 @@ struct Heard {
     /// What its condition Ready said when it was looked at last.
     ready: String,
     reported: bool,
+    /// Whether it was said that it is there.
+    registered: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -69,6 +72,8 @@ struct Zone {
 pub struct NodeLifecycle {
     heard: BTreeMap<Arc<str>, Heard>,
     zones: BTreeMap<String, Zone>,
+    /// Nodes that are gone, with their uids, of which nobody was told yet.
+    gone: Vec<(Arc<str>, Arc<str>)>,
     running: bool,
     events: Recorder,
 }
@@ -78,6 +83,7 @@ impl Default for NodeLifecycle {
         Self {
             heard: BTreeMap::new(),
             zones: BTreeMap::new(),
+            gone: Vec::new(),
             running: false,
             events: Recorder::core(NAME, MANAGER),
         }
@@ -106,7 +112,9 @@ impl Controller for NodeLifecycle {
                 continue;
             }
             let Some(object) = &change.after else {
-                self.heard.remove(&change.key.name);
+                if let Some(heard) = self.heard.remove(&change.key.name).filter(|heard| heard.registered) {
+                    self.gone.push((Arc::clone(&change.key.name), heard.uid));
+                }
                 continue;
             };
             let known = self
@@ -119,6 +127,7 @@ impl Controller for NodeLifecycle {
                     at: now,
                     ready: node::facts(object).ready.clone(),
                     reported: false,
+                    registered: false,
                 };
                 self.heard.insert(Arc::clone(&change.key.name), heard);
             } else if change
@@ -130,6 +139,7 @@ impl Controller for NodeLifecycle {
                 heard.at = now;
             }
             taints::warn(world, &change.key);
+            labels::reconcile(world, &change.key);
         }
         if !self.running && !self.heard.is_empty() {
             self.running = true;
@@ -160,6 +170,7 @@ impl NodeLifecycle {
     }
 
     fn look(&mut self, world: &mut World) {
+        self.tell_who_came_and_went(world);
         let now = world.now();
         let mut zones: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         let names: Vec<Arc<str>> = self.heard.keys().cloned().collect();
@@ -178,6 +189,22 @@ impl NodeLifecycle {
         }
         self.judge_zones(world, zones, &names);
         self.give_out(world);
+    }
+
+    fn tell_who_came_and_went(&mut self, world: &mut World) {
+        for (name, heard) in self.heard.iter_mut().filter(|(_, heard)| !heard.registered) {
+            heard.registered = true;
+            let message = format!("Node {name} event: Registered Node {name} in Controller");
+            let about = About::named(Key::new(NODES, "", name), &heard.uid);
+            self.events
+                .record(world, &about, Kind::Normal, "RegisteredNode", &message);
+        }
+        for (name, uid) in self.gone.drain(..) {
+            let message = format!("Node {name} event: Removing Node {name} from Controller");
+            let about = About::named(Key::new(NODES, "", &name), &uid);
+            self.events
+                .record(world, &about, Kind::Normal, "RemovingNode", &message);
+        }
     }
 
     /// Returns whether the node is ready, now that it was looked at.
@@ -229,8 +256,9 @@ impl NodeLifecycle {
         }
         if lost {
             let message = format!("Node {} status is now: NodeNotReady", object.name());
+            let about = About::named(object.key().clone(), object.uid());
             self.events
-                .record(world, &About::object(object), Kind::Normal, "NodeNotReady", &message);
+                .record(world, &about, Kind::Normal, "NodeNotReady", &message);
             self.mark_pods(world, object.name());
         }
         current == "True"

@@ -77,6 +77,16 @@ impl About {
         }
     }
 
+    /// What is known by its key and uid alone.
+    pub fn named(key: Key, uid: &Arc<str>) -> Self {
+        Self {
+            key,
+            uid: Arc::clone(uid),
+            revision: 0,
+            field: None,
+        }
+    }
+
     /// Where Events about it are.
     fn namespace(&self) -> &str {
         match &*self.key.namespace {

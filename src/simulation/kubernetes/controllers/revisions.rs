@@ -90,11 +90,14 @@ pub fn current(world: &mut World, owner: &Arc<Object>, value: &Value) -> Option<
             HASH_LABEL
         };
         labels[label] = hash.as_str().into();
-        let revision = json!({
+        let mut revision = json!({
             "metadata": {"name": format!("{}-{hash}", owner.name()), "labels": labels},
             "data": {"spec": {"template": data}},
             "revision": next,
         });
+        if value["metadata"]["annotations"].is_object() {
+            revision["metadata"]["annotations"] = value["metadata"]["annotations"].clone();
+        }
         match own::create(world, CONTROLLER_REVISIONS, revision, owner) {
             Ok(object) => return Some(read(&object)),
             Err(refusal) if refusal.reason == "AlreadyExists" => {}

@@ -10,6 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::{
     conditions::{self, Condition},
@@ -303,8 +304,7 @@ impl Scheduler {
             .as_array()
             .is_some_and(|gates| !gates.is_empty())
         {
-            let message = "Scheduling is blocked due to non-empty scheduling gates";
-            note(world, key, "SchedulingGated", message);
+            // The API server has said so when it was made.
             return;
         }
         let wish = Wish::read(world, &pod, &value, &self.apart);
@@ -354,22 +354,17 @@ impl Scheduler {
         let event = (Kind::Warning, "FailedScheduling", message);
         self.events
             .record_action(world, &About::object(pod), "Scheduling", event);
-        note(world, pod.key(), "Unschedulable", message);
+        note(world, pod, message);
         self.flush_later(world);
     }
 }
 
-fn note(world: &mut World, key: &Key, reason: &str, message: &str) {
+/// Writes down why a pod is not placed, and as of which generation.
+fn note(world: &mut World, pod: &Object, message: &str) {
     let now = world.now();
+    let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message,
+        "observedGeneration": pod.generation()});
     world
-        .update_status(key, MANAGER, |status| {
-            let condition = Condition {
-                kind: "PodScheduled",
-                status: "False",
-                reason,
-                message,
-            };
-            conditions::set(status, condition, now);
-        })
+        .update_status(pod.key(), MANAGER, |status| conditions::place(status, condition, now))
         .ok();
 }

@@ -117,6 +117,14 @@ impl World {
         self.change(key, Part::Status, Some(manager), change)
     }
 
+    /// Says how many an object has, as its `/scale` does. None are as if nobody had said it: Go leaves the field out.
+    pub fn scale(&mut self, key: &Key, manager: &str, replicas: i64) -> Result<Option<Arc<Object>>, Refusal> {
+        let manager = Some(manager).filter(|_| replicas > 0);
+        self.change(key, Part::Scale, manager, |object| {
+            object["spec"]["replicas"] = replicas.into()
+        })
+    }
+
     /// Changes both at once: what a binding and a bootstrap do, and no client can. Nobody is noted as the writer.
     pub fn overwrite(&mut self, key: &Key, change: impl FnOnce(&mut Value)) -> Result<Option<Arc<Object>>, Refusal> {
         self.change(key, Part::Whole, None, change)
