@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: test format lint build cluster-build unit it run cluster bench
+.PHONY: test format lint build cluster-build unit it stories run cluster bench
 
 ## Everything: format, lints, import rules, unit tests, and the tests on the real parts.
 test: format lint cluster-build unit it
@@ -23,6 +23,10 @@ unit:
 it: cluster-build
 	$(CARGO) test --package test-cluster --tests
 	$(CARGO) test --package selfhealer --test it
+
+## What real controllers make of something over time, and what the simulated ones do: no part of `make test`.
+stories: cluster-build
+	$(CARGO) test --package selfhealer --test it stories -- --ignored
 
 build:
 	$(CARGO) build --release

@@ -4,10 +4,10 @@
 //! for and looked at ([`tell`] has the words). At each `CHECK` all that stands in the story's namespace is compared: objects, what
 //! controllers wrote into them, and their Events in order ([`sight`] says what is made equal, and why). What nodes do is done
 //! on each side by its own means ([`nodes`]). A difference fails the test unless `stories/known.txt` gives a reason, and so
-//! does a reason that nothing needs.
+//! does a reason that nothing needs. A story that differs is told once more: the real controllers meet each other at another moment.
 //!
-//! `STORY=text cargo test --test it stories -- --ignored` tells only the stories whose theme and name contain the text; `SHOW=1` prints what was
-//! seen at each checkpoint.
+//! `STORY=text make stories` tells only the stories whose theme and name contain the text; `SHOW=1` prints what was seen at each
+//! checkpoint.
 
 mod nodes;
 mod sight;
@@ -69,7 +69,7 @@ fn known() -> &'static str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not steady yet: on a busy machine one story in twenty meets the real controllers in another moment, see docs/simulation.md"]
+#[ignore = "it hangs on the moments of real controllers, and one of sixty stories may meet them in another: make stories"]
 async fn controllers_do_the_same_on_both_sides() {
     crate::service::trust();
     let plane = ControlPlane::shared().await.unwrap();
@@ -84,7 +84,11 @@ async fn controllers_do_the_same_on_both_sides() {
     let at_once = wanted.is_some();
     let told: Vec<(Story, Vec<Found>)> = futures::stream::iter(stories.into_iter().enumerate())
         .map(|(index, story)| async move {
-            let found = tell::tell(plane, &story, &format!("story-{index}"), known).await;
+            let mut found = tell::tell(plane, &story, &format!("story-{index}"), known).await;
+            // What the real controllers did by chance they hardly do twice; the simulated ones do the same each time.
+            if differs(&story, &found, known) {
+                found = tell::tell(plane, &story, &format!("story-{index}-again"), known).await;
+            }
             // Whoever works on some stories need not wait for the last of them.
             if at_once {
                 let mut report = format!("--- {}\n", story.case);
@@ -122,6 +126,15 @@ async fn controllers_do_the_same_on_both_sides() {
         }
     }
     assert!(report.is_empty(), "{differing} of {number} stories differ\n{report}");
+}
+
+fn differs(story: &Story, found: &[Found], known: &'static str) -> bool {
+    let left = |found: &Found| {
+        !Exceptions::of(known)
+            .not_excused(&story.case, found.differences.clone())
+            .is_empty()
+    };
+    found.iter().any(left)
 }
 
 fn describe(line: &str, differences: &[Difference], report: &mut String) {

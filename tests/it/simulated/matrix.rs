@@ -1,5 +1,5 @@
-//! The crash matrix: every scenario again and again, each time with one thing that goes wrong at one moment, for every
-//! moment there is. The end must be the same.
+//! The crash matrix: every scenario again and again, each time with a death at one moment, for every moment there is; and then
+//! with everything else that can go wrong at one. The end must be the same.
 
 use std::{
     collections::HashSet,

@@ -52,7 +52,7 @@ pub fn settle(body: &mut Value, namespace: &str) {
                 fields.remove("managedBy");
             }
             if fields.contains_key("containers") && fields.remove("own").is_some() {
-                fields.insert("nodeSelector".to_owned(), json!({STORY: namespace}));
+                fields.entry("nodeSelector").or_insert_with(|| json!({}))[STORY] = namespace.into();
                 let tolerations = fields.entry("tolerations").or_insert_with(|| json!([]));
                 if let Some(tolerations) = tolerations.as_array_mut() {
                     tolerations.push(json!({"key": STORY, "operator": "Exists"}));
@@ -85,11 +85,10 @@ async fn add(teller: &Teller<'_>, name: &str) {
         None => teller.plane.add_node(&name, &[label]).await.unwrap(),
     }
     let taint = json!({"spec": {"taints": [{"key": STORY, "value": teller.namespace, "effect": "NoSchedule"}]}});
-    if teller.simulation.is_some() {
-        // Its own taint goes when it is ready, as on the other side by now.
-        let ready = format!("UNTIL nodes/{name} {{status: {{conditions: [{{type: Ready, status: 'True'}}]}}}}");
-        teller.until(&ready).await;
-    }
+    // Its own taint goes when it is ready: whoever writes another one before that writes at the same time as the controller.
+    let ready = format!("UNTIL nodes/{name} {{status: {{conditions: [{{type: Ready, status: 'True'}}]}}}}");
+    teller.until(&ready).await;
+    teller.until_untainted(&name).await;
     teller.patch(&format!("nodes/{name}"), &taint).await;
 }
 

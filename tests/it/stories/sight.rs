@@ -10,6 +10,8 @@
 //!   story's own: elsewhere the scheduler chooses by chance.
 //! - what a kubelet says of pods and nodes: KWOK is none. Whether a pod is ready stays.
 //! - what only one side's machines are told by: annotations of KWOK's stages and of the simulation's scripts.
+//! - the order of conditions, and how a Deployment that gets on says so: both hang on moments that are close to each other. So
+//!   does whether the API server or the controller was the last to write a budget's status.
 //! - how often an Event was repeated, and how many nodes of other stories a pod did not fit on.
 
 use std::{
@@ -50,6 +52,8 @@ const SEEN: &[(&str, &[&str])] = &[
 ];
 /// What keeps a pod from nodes of other stories that are told at the same time.
 const OTHERS: [&str; 2] = ["node(s) were unschedulable", "node(s) had untolerated taint(s)"];
+/// Reasons of a Deployment that gets on: the last of them that was worth writing stays.
+const UNDER_WAY: [&str; 3] = ["NewReplicaSetCreated", "FoundNewReplicaSet", "ReplicaSetUpdated"];
 /// Who only one side has.
 const MACHINES: [&str; 3] = ["kubelet", "kwok", "kwok-controller"];
 /// Conditions that a kubelet writes.
@@ -248,12 +252,10 @@ impl Sight {
                     run.sort();
                 }
             }
+            said.dedup();
             let lines: Vec<String> = said
-                .chunk_by(|left, right| left == right)
-                .map(|same| match same.len() {
-                    1 => format!("{}: {}", same[0][0], same[0][1]),
-                    count => format!("{}: {} ({count} times)", same[0][0], same[0][1]),
-                })
+                .iter()
+                .map(|[head, message]| format!("{head}: {message}"))
                 .collect();
             (self.text(&format!("{kind}/{name}")), json!(lines))
         });
@@ -312,6 +314,7 @@ fn trimmed(kind: &str, mut object: Value, namespace: &str) -> Value {
         .into_iter()
         .flatten()
         .filter(|entry| !MACHINES.contains(&&*text_of(entry, "manager")))
+        .filter(|entry| kind != "PodDisruptionBudget" || text_of(entry, "manager") != "kube-apiserver")
         .map(|entry| {
             let words = ["manager", "operation", "subresource"].map(|field| text_of(entry, field));
             words.join(" ").trim_end().to_owned()
@@ -336,12 +339,16 @@ fn trimmed(kind: &str, mut object: Value, namespace: &str) -> Value {
             metadata.remove(field);
         }
     }
+    if let Some(conditions) = object["status"].get_mut("conditions").and_then(Value::as_array_mut) {
+        conditions.sort_by_key(|condition| text_of(condition, "type"));
+    }
     object["managers"] = json!(managers);
     for field in ["kind", "apiVersion"] {
         object.as_object_mut().map(|fields| fields.remove(field));
     }
     match kind {
         "Pod" => pod(&mut object, namespace),
+        "Deployment" => deployment(&mut object),
         "CronJob" => {
             for job in object["status"]["active"].as_array_mut().into_iter().flatten() {
                 job.as_object_mut().map(|job| job.remove("resourceVersion"));
@@ -351,6 +358,17 @@ fn trimmed(kind: &str, mut object: Value, namespace: &str) -> Value {
         _ => {}
     }
     object
+}
+
+fn deployment(object: &mut Value) {
+    for condition in object["status"]["conditions"].as_array_mut().into_iter().flatten() {
+        if condition["type"] == "Progressing" && condition["status"] == "True" {
+            condition["message"] = "<progress>".into();
+            if UNDER_WAY.iter().any(|reason| condition["reason"] == *reason) {
+                condition["reason"] = "<under way>".into();
+            }
+        }
+    }
 }
 
 fn pod(object: &mut Value, namespace: &str) {

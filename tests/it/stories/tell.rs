@@ -12,6 +12,7 @@
 
 use std::{
     collections::BTreeMap,
+    slice,
     time::{Duration, Instant},
 };
 
@@ -67,15 +68,11 @@ pub async fn tell(plane: &'static ControlPlane, story: &Story, namespace: &str, 
     simulated.pass(SIMULATED_SETTLED).await;
     let mut found = Vec::new();
     for line in &story.lines {
-        let differences = match line.strip_prefix("CHECK ") {
-            Some(_) => check(&mut real, &mut simulated, known).await,
-            None => {
-                let (real, simulated) = (real.line(line).await, simulated.line(line).await);
-                difference::find(&[real], &[simulated])
-            }
+        let (on, differences) = if line.starts_with("CHECK ") {
+            (true, check(&mut real, &mut simulated, known).await)
+        } else {
+            went(real.line(line).await, simulated.line(line).await)
         };
-        let came = |difference: &Difference| difference.path != "came";
-        let on = differences.iter().all(came);
         if !differences.is_empty() {
             let line = line.clone();
             found.push(Found { line, differences });
@@ -89,6 +86,22 @@ pub async fn tell(plane: &'static ControlPlane, story: &Story, namespace: &str, 
     found
 }
 
+/// Whether a story can go on after a line that came to this on each side, and what differs.
+fn went(real: Value, simulated: Value) -> (bool, Vec<Difference>) {
+    let on = [&real, &simulated].iter().all(|side| side["came"] != false);
+    let mut differences = difference::find(slice::from_ref(&real), slice::from_ref(&simulated));
+    if !on && differences.is_empty() {
+        // What is waited for in vain on both sides is a mistake in the story.
+        differences.push(Difference {
+            call: 1,
+            path: "came".to_owned(),
+            real: Some(real),
+            simulated: Some(simulated),
+        });
+    }
+    (on, differences)
+}
+
 /// Looks at both sides until they show the same.
 async fn check(real: &mut Teller<'_>, simulated: &mut Teller<'_>, known: &'static str) -> Vec<Difference> {
     simulated.pass(SIMULATED_SETTLED).await;
@@ -96,7 +109,7 @@ async fn check(real: &mut Teller<'_>, simulated: &mut Teller<'_>, known: &'stati
     let begun = Instant::now();
     loop {
         let seen = real.look().await;
-        let differences = difference::find(std::slice::from_ref(&seen), std::slice::from_ref(&shown));
+        let differences = difference::find(slice::from_ref(&seen), slice::from_ref(&shown));
         let left = Exceptions::of(known).not_excused(&real.story.case, differences);
         if left.is_empty() || begun.elapsed() > SETTLED {
             if std::env::var("SHOW").is_ok() {
@@ -226,8 +239,36 @@ impl<'a> Teller<'a> {
             .await;
         match seen {
             Ok(_) => json!({"came": true}),
-            Err(seen) => json!({"came": false, "seen": self.sight.plain(&seen["body"])}),
+            Err(seen) => {
+                // What is waited for is mostly in the status.
+                let body = &seen["body"];
+                let seen = if body["status"].is_object() {
+                    &body["status"]
+                } else {
+                    body
+                };
+                json!({"came": false, "seen": self.sight.plain(seen)})
+            }
         }
+    }
+
+    /// Waits until no controller has anything to say about whether a node is ready.
+    pub async fn until_untainted(&self, node: &str) {
+        let call = self.call(&format!("GET nodes/{node}"));
+        let own = |taint: &Value| {
+            taint["key"]
+                .as_str()
+                .is_some_and(|key| !key.starts_with("node.kubernetes.io/"))
+        };
+        let free = |answer: &Value| {
+            answer["body"]["spec"]["taints"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .all(own)
+        };
+        let waited = self.wait(&call, free).await;
+        assert!(waited.is_ok(), "{}: {node} is never ready", self.story.case);
     }
 
     /// The first of a list that is as wanted, by name.
