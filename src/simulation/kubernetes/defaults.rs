@@ -194,21 +194,24 @@ pub fn settle(resource: ResourceId, object: &mut Value) {
     }
 }
 
+/// A moment that has not come, as Go writes it.
+const NEVER: Value = Value::Null;
+
 /// What Go writes even when it is nothing.
 fn zeroes(resource: ResourceId, object: &mut Value) {
     for pointer in lists(resource) {
         let (parent, field) = pointer.rsplit_once('/').unwrap_or_default();
         if let Some(parent) = object.pointer_mut(parent).and_then(Value::as_object_mut) {
-            put(parent, field, never);
+            default(parent, field, NEVER);
         }
     }
     if let Some(event) = object.as_object_mut().filter(|_| resource == EVENTS) {
         for name in ["firstTimestamp", "lastTimestamp", "eventTime"] {
-            put(event, name, never);
+            default(event, name, NEVER);
         }
-        put(event, "source", || json!({}));
+        default(event, "source", json!({}));
         for name in ["reportingComponent", "reportingInstance"] {
-            put(event, name, || "".into());
+            default(event, name, "".into());
         }
     }
 }
@@ -217,13 +220,13 @@ fn zeroes(resource: ResourceId, object: &mut Value) {
 fn zeroes_of_status(resource: ResourceId, status: &mut Value) {
     match resource {
         PODS => {
-            each(status, "conditions", &["lastProbeTime", "lastTransitionTime"], never);
+            each(status, "conditions", &["lastProbeTime", "lastTransitionTime"], &NEVER);
             for list in [
                 "containerStatuses",
                 "initContainerStatuses",
                 "ephemeralContainerStatuses",
             ] {
-                each(status, list, &["state", "lastState"], || json!({}));
+                each(status, list, &["state", "lastState"], &json!({}));
                 if let Some(statuses) = status.get_mut(list) {
                     moments_of(statuses);
                 }
@@ -238,44 +241,33 @@ fn zeroes_of_status(resource: ResourceId, status: &mut Value) {
                 status,
                 "conditions",
                 &["lastHeartbeatTime", "lastTransitionTime"],
-                never,
+                &NEVER,
             );
             if status["capacity"].is_object() && status["allocatable"].is_null() {
                 status["allocatable"] = status["capacity"].clone();
             }
         }
-        DEPLOYMENTS => each(status, "conditions", &["lastUpdateTime", "lastTransitionTime"], never),
+        DEPLOYMENTS => each(status, "conditions", &["lastUpdateTime", "lastTransitionTime"], &NEVER),
         REPLICA_SETS | REPLICATION_CONTROLLERS | STATEFUL_SETS | DAEMON_SETS | HORIZONTAL_POD_AUTOSCALERS => {
-            each(status, "conditions", &["lastTransitionTime"], never);
+            each(status, "conditions", &["lastTransitionTime"], &NEVER);
             if let Some(status) = status
                 .as_object_mut()
                 .filter(|_| resource == HORIZONTAL_POD_AUTOSCALERS)
             {
-                put(status, "currentMetrics", never);
+                default(status, "currentMetrics", NEVER);
             }
         }
-        JOBS => each(status, "conditions", &["lastProbeTime", "lastTransitionTime"], never),
+        JOBS => each(status, "conditions", &["lastProbeTime", "lastTransitionTime"], &NEVER),
         _ => {}
     }
 }
 
-fn never() -> Value {
-    Value::Null
-}
-
-/// Puts a field where there is none.
-fn put(fields: &mut Map<String, Value>, name: &str, make: impl FnOnce() -> Value) {
-    if !fields.contains_key(name) {
-        fields.insert(name.to_owned(), make());
-    }
-}
-
 /// Puts these fields into each item of a list that has none.
-fn each(status: &mut Value, list: &str, names: &[&str], make: fn() -> Value) {
+fn each(status: &mut Value, list: &str, names: &[&str], value: &Value) {
     let items = status.get_mut(list).and_then(Value::as_array_mut);
     for item in items.into_iter().flatten().filter_map(Value::as_object_mut) {
         for name in names {
-            put(item, name, make);
+            default(item, name, value.clone());
         }
     }
 }
@@ -291,7 +283,7 @@ fn moments_of(statuses: &mut Value) {
                 let state = status.get_mut(state).and_then(|state| state.get_mut(kind));
                 if let Some(fields) = state.and_then(Value::as_object_mut) {
                     for moment in moments {
-                        put(fields, moment, never);
+                        default(fields, moment, NEVER);
                     }
                 }
             }

@@ -59,7 +59,7 @@ fn of(world: &World, meter: &mut Meter<'_>, resource: ResourceId, object: &Objec
         value["metadata"]["namespace"] = object.namespace().into();
         value["containers"] = containers
             .iter()
-            .map(|container| json!({"name": container.name, "usage": used(container.cpu, container.memory)}))
+            .map(|one| json!({"name": one.container.name, "usage": used(one.cpu, one.memory)}))
             .collect();
     }
     let key = Key::new(resource, object.namespace(), object.name());

@@ -45,15 +45,22 @@ pub fn remove(status: &mut Value, kind: &str) {
     }
 }
 
+impl Condition<'_> {
+    /// As JSON, without the time of its transition.
+    pub fn value(self) -> Value {
+        let mut value = json!({"type": self.kind, "status": self.status});
+        for (field, text) in [("reason", self.reason), ("message", self.message)] {
+            if !text.is_empty() {
+                value[field] = text.into();
+            }
+        }
+        value
+    }
+}
+
 /// Sets a condition in its place, or at the end. Its transition time moves only with its status.
 pub fn set(status: &mut Value, condition: Condition<'_>, now: Timestamp) {
-    let mut new = json!({"type": condition.kind, "status": condition.status});
-    for (field, text) in [("reason", condition.reason), ("message", condition.message)] {
-        if !text.is_empty() {
-            new[field] = text.into();
-        }
-    }
-    place(status, new, now);
+    place(status, condition.value(), now);
 }
 
 /// As [`set`], with a condition that is JSON already.
@@ -68,18 +75,13 @@ pub fn place(status: &mut Value, mut new: Value, now: Timestamp) {
         return;
     };
     let there = conditions.iter_mut().find(|other| other["type"] == new["type"]);
-    date(&mut new, there.as_deref(), now);
-    match there {
-        Some(old) => *old = new,
-        None => conditions.push(new),
-    }
-}
-
-/// Gives a condition its transition time: that of the one before, if that says the same.
-pub fn date(new: &mut Value, before: Option<&Value>, now: Timestamp) {
-    let same = before.filter(|before| before["status"] == new["status"]);
+    let same = there.as_deref().filter(|before| before["status"] == new["status"]);
     let since = same
         .map(|before| &before["lastTransitionTime"])
         .filter(|at| at.is_string());
     new["lastTransitionTime"] = since.cloned().unwrap_or_else(|| stamp(now).into());
+    match there {
+        Some(old) => *old = new,
+        None => conditions.push(new),
+    }
 }

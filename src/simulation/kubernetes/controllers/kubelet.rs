@@ -10,7 +10,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     conditions::{self, Condition},
@@ -395,15 +395,15 @@ impl Kubelets {
         }
         if object.generation() != pod.generation {
             pod.generation = object.generation();
-            let value = json!({"spec": object.spec()});
-            for (container, spec) in pod.containers.iter_mut().zip(specs(&value)) {
+            let spec = object.spec();
+            for (container, spec) in pod.containers.iter_mut().zip(specs(&spec)) {
                 container.resources = container::resources(spec);
                 let limit = Quantity::of(&spec["resources"]["limits"]["memory"]).map_or(0, Quantity::whole);
                 if limit != container.limit {
                     container.relimit(limit, now);
                 }
             }
-            for (index, spec) in specs(&value).enumerate() {
+            for (index, spec) in specs(&spec).enumerate() {
                 let image = spec["image"].as_str().unwrap_or_default();
                 if pod
                     .containers
@@ -569,7 +569,7 @@ impl Kubelets {
 }
 
 /// The containers of a pod in the order in which they are kept: init containers first.
-fn specs(pod: &Value) -> impl Iterator<Item = &Value> {
-    let of = |field: &str| pod["spec"][field].as_array().into_iter().flatten();
+fn specs(spec: &Value) -> impl Iterator<Item = &Value> {
+    let of = |field: &str| spec[field].as_array().into_iter().flatten();
     of("initContainers").chain(of("containers"))
 }

@@ -46,7 +46,6 @@ struct Heard {
     at: Timestamp,
     /// What its condition Ready said when it was looked at last.
     ready: String,
-    reported: bool,
     /// Whether it was said that it is there.
     registered: bool,
 }
@@ -126,7 +125,6 @@ impl Controller for NodeLifecycle {
                     uid: Arc::clone(object.uid()),
                     at: now,
                     ready: node::facts(object).ready.clone(),
-                    reported: false,
                     registered: false,
                 };
                 self.heard.insert(Arc::clone(&change.key.name), heard);
@@ -179,13 +177,8 @@ impl NodeLifecycle {
                 continue;
             };
             let ready = self.judge(world, &object, now);
-            let zone = &node::facts(&object).zone;
-            if !zones.contains_key(zone) {
-                zones.insert(zone.clone(), (0, 0));
-            }
-            if let Some((well, unwell)) = zones.get_mut(zone) {
-                *(if ready { well } else { unwell }) += 1;
-            }
+            let (well, unwell) = zones.entry(node::facts(&object).zone.clone()).or_default();
+            *(if ready { well } else { unwell }) += 1;
         }
         self.judge_zones(world, zones, &names);
         self.give_out(world);
@@ -227,32 +220,26 @@ impl NodeLifecycle {
         }
         let lost = (ready == "True" || heard.ready == "True") && current != "True";
         current.clone_into(&mut heard.ready);
-        heard.reported = lost;
-        if !self.zones.contains_key(&facts.zone) {
-            let zone = Zone {
-                state: State::Normal,
-                rate: RATE,
-                tokens: 1.0,
-                at: now,
-                waiting: BTreeSet::new(),
-            };
-            self.zones.insert(facts.zone.clone(), zone);
-        }
-        if let Some(zone) = self.zones.get_mut(&facts.zone) {
-            match (current, taints::executed(object)) {
-                ("True", taint) => {
-                    zone.waiting.remove(&object.key().name);
-                    if taint.is_some() {
-                        taints::execute(world, object.key(), None);
-                    }
+        let zone = self.zones.entry(facts.zone.clone()).or_insert_with(|| Zone {
+            state: State::Normal,
+            rate: RATE,
+            tokens: 1.0,
+            at: now,
+            waiting: BTreeSet::new(),
+        });
+        match (current, taints::executed(object)) {
+            ("True", taint) => {
+                zone.waiting.remove(&object.key().name);
+                if taint.is_some() {
+                    taints::execute(world, object.key(), None);
                 }
-                ("False", Some(UNREACHABLE)) => taints::execute(world, object.key(), Some(NOT_READY)),
-                ("Unknown", Some(NOT_READY)) => taints::execute(world, object.key(), Some(UNREACHABLE)),
-                ("False" | "Unknown", None) => {
-                    zone.waiting.insert(Arc::clone(&object.key().name));
-                }
-                _ => {}
             }
+            ("False", Some(UNREACHABLE)) => taints::execute(world, object.key(), Some(NOT_READY)),
+            ("Unknown", Some(NOT_READY)) => taints::execute(world, object.key(), Some(UNREACHABLE)),
+            ("False" | "Unknown", None) => {
+                zone.waiting.insert(Arc::clone(&object.key().name));
+            }
+            _ => {}
         }
         if lost {
             let message = format!("Node {} status is now: NodeNotReady", object.name());

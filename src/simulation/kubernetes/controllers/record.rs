@@ -70,10 +70,8 @@ impl About {
     /// An object.
     pub fn object(object: &Object) -> Self {
         Self {
-            key: object.key().clone(),
-            uid: Arc::clone(object.uid()),
             revision: object.revision(),
-            field: None,
+            ..Self::named(object.key().clone(), object.uid())
         }
     }
 

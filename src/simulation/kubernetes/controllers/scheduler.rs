@@ -10,7 +10,6 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde_json::json;
 
 use super::{
     conditions::{self, Condition},
@@ -362,8 +361,14 @@ impl Scheduler {
 /// Writes down why a pod is not placed, and as of which generation.
 fn note(world: &mut World, pod: &Object, message: &str) {
     let now = world.now();
-    let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message,
-        "observedGeneration": pod.generation()});
+    let condition = Condition {
+        kind: "PodScheduled",
+        status: "False",
+        reason: "Unschedulable",
+        message,
+    };
+    let mut condition = condition.value();
+    condition["observedGeneration"] = pod.generation().into();
     world
         .update_status(pod.key(), MANAGER, |status| conditions::place(status, condition, now))
         .ok();

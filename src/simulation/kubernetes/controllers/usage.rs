@@ -7,7 +7,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{
     kubelet::life::{self, Life},
@@ -28,10 +27,10 @@ const CPU: i64 = 1;
 const NODE: (i64, i64) = (100, 512 << 20);
 
 /// What a container uses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Used<'a> {
-    /// The container's name.
-    pub name: &'a str,
+    /// Which one it is.
+    pub container: &'a Metered,
     /// In thousandths of a core.
     pub cpu: i64,
     /// In bytes.
@@ -87,17 +86,11 @@ struct RunningView {
     started_at: Timestamp,
 }
 
-#[derive(Deserialize)]
-struct MetadataView {
-    #[serde(default)]
-    annotations: Value,
-}
-
 /// The containers of a pod, in the order of its specification. Few pods are asked for them, but again and again.
 pub fn metered(pod: &Object) -> &[Metered] {
     pod::facts(pod).metered.get_or_init(|| {
         let (spec, status): (SpecView, StatusView) = (pod.view_spec(), pod.view_status());
-        let MetadataView { annotations } = pod.view_metadata();
+        let annotations = pod.metadata()["annotations"].take();
         let since = |name: &str| {
             let statuses = &status.container_statuses;
             let status = statuses.iter().find(|status| *status.name == *name)?;
@@ -152,7 +145,7 @@ impl<'a> Meter<'a> {
             let script = container.script.now(world, pod, &container.name);
             let own = script.uses.and_then(|uses| uses.cpu).map_or(CPU, Quantity::milli);
             all.push(Used {
-                name: &container.name,
+                container,
                 cpu: load.map_or(own, |load| load / count),
                 memory: script.memory(passed),
             });
@@ -203,8 +196,8 @@ fn shared_load(world: &World, pod: &Object) -> Option<i64> {
         .find_map(|resource| own::controller_key(world, pod, resource))?;
     let set = world.get(&key)?;
     let top = own::controller_key(world, set, DEPLOYMENTS).and_then(|key| world.get(&key));
-    let owner: MetadataView = top.unwrap_or(set).view_metadata();
-    let total = Quantity::of(&owner.annotations[LOAD])?.milli();
+    let owner = top.unwrap_or(set).metadata();
+    let total = Quantity::of(&owner["annotations"][LOAD])?.milli();
     let ready = world
         .owned_by(set.uid())
         .filter(|other| other.key().resource == PODS && pod::facts(other).ready && !other.deleting())

@@ -142,7 +142,7 @@ impl Set {
 }
 
 /// The place itself, among what is said of it.
-const ITSELF: &str = ".";
+pub(super) const ITSELF: &str = ".";
 
 impl Serialize for Set {
     fn serialize<S: Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {

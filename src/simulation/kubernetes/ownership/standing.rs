@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::Set;
+use super::{Set, set::ITSELF};
 
 /// How a set stands to another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl<'a> Visitor<'_> for Name<'a> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Named<'a>, E> {
-        if name == "." {
+        if name == ITSELF {
             return Ok(Named::Itself);
         }
         let child = self.0.children.get(name).filter(|child| !child.is_empty());

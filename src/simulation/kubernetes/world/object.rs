@@ -228,11 +228,14 @@ impl Object {
     pub fn size(&self) -> usize {
         let part = |part: &Option<Arc<str>>| part.as_ref().map_or(0, |part| part.len() + 12);
         self.head.metadata.len()
+            + self.namespace().len()
+            + self.name().len()
+            + self.uid().len()
             + self.head.rest.len()
             + self.managed.size()
             + part(&self.spec)
             + part(&self.status)
-            + 64
+            + 128
     }
 
     /// All fields but the first two, and the end.

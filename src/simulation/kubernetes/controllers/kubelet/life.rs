@@ -278,16 +278,14 @@ impl While {
     fn holds(&self, world: &World, pod: &Object, container: &str) -> bool {
         let namespace = pod.namespace();
         let value = pod.bare();
-        let spec = super::specs(&value).find(|spec| spec["name"] == container);
+        let spec = super::specs(&value["spec"]).find(|spec| spec["name"] == container);
         let spec = spec.unwrap_or(&Value::Null);
         let (found, is, is_not) = match self {
             Self::ConfigMap(entry) => (value_of(world, CONFIGMAPS, namespace, entry), &entry.is, &entry.is_not),
             Self::Secret(entry) => (value_of(world, SECRETS, namespace, entry), &entry.is, &entry.is_not),
             Self::Env(named) => (env(world, namespace, spec, &named.name), &named.is, &named.is_not),
             Self::Annotation(named) => (
-                value["metadata"]["annotations"][&named.name]
-                    .as_str()
-                    .map(str::to_owned),
+                text(&value["metadata"]["annotations"][&named.name]),
                 &named.is,
                 &named.is_not,
             ),

@@ -9,7 +9,7 @@ use crate::simulation::kubernetes::{
         node::{self, NodeLife},
         pod,
         quantity::{Quantity, bytes},
-        usage::{self, Meter},
+        usage::Meter,
     },
     world::{Due, Key, Object, World},
 };
@@ -81,13 +81,11 @@ fn message(world: &World, pod: &Object, memory: bool) -> String {
     let mut message =
         format!("The node was low on resource: {resource}. Threshold quantity: {threshold}, available: {available}. ");
     for used in Meter::new(world).containers(pod) {
-        let container = usage::metered(pod).iter().find(|one| *one.name == *used.name);
-        let asked = container.and_then(|container| container.resources.asked("memory"));
-        let asked = asked.map_or(0, Quantity::whole);
+        let asked = used.container.resources.asked("memory").map_or(0, Quantity::whole);
         if memory && used.memory > asked {
             message.push_str(&format!(
                 "Container {} was using {}, request is {}, has larger consumption of memory. ",
-                used.name,
+                used.container.name,
                 bytes(used.memory),
                 bytes(asked)
             ));

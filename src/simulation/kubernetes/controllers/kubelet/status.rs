@@ -15,14 +15,8 @@ use crate::simulation::kubernetes::{
     world::stamp,
 };
 
-/// What is not taken over from the status before.
-const MADE_ANEW: [&str; 5] = [
-    "conditions",
-    "containerStatuses",
-    "hostIPs",
-    "initContainerStatuses",
-    "podIPs",
-];
+/// What is not taken over from the status before: it is most of it.
+const MADE_ANEW: [&str; 2] = ["containerStatuses", "initContainerStatuses"];
 
 impl Pod {
     /// The phase that its containers make.
@@ -92,7 +86,6 @@ impl Pod {
         status["startTime"] = stamp(self.seen).into();
         if self.refused {
             // What a kubelet does not admit gets a phase and a reason, nothing else.
-            status["conditions"] = old["conditions"].clone();
             return status;
         }
         status["observedGeneration"] = self.generation.into();
@@ -114,8 +107,9 @@ impl Pod {
                 status[field] = list.into();
             }
         }
-        let own = self.conditions(phase, sandboxed && !over);
-        status["conditions"] = beside(&old["conditions"], own, now).into();
+        for condition in self.conditions(phase, sandboxed && !over) {
+            conditions::place(&mut status, condition, now);
+        }
         status
     }
 
@@ -174,13 +168,9 @@ impl Pod {
                 reason,
                 message,
             };
-            let mut value = json!({"type": condition.kind, "status": condition.status, "lastProbeTime": null,
-                "observedGeneration": self.generation});
-            for (field, text) in [("reason", condition.reason), ("message", condition.message)] {
-                if !text.is_empty() {
-                    value[field] = text.into();
-                }
-            }
+            let mut value = condition.value();
+            value["lastProbeTime"] = Value::Null;
+            value["observedGeneration"] = self.generation.into();
             value
         })
         .collect()
@@ -260,27 +250,6 @@ impl Pod {
             digest(&format!("{}/{}/{run}", self.uid, container.name))
         )
     }
-}
-
-/// A kubelet's own conditions in the places where they were, beside those of others.
-fn beside(old: &Value, own: Vec<Value>, now: Timestamp) -> Vec<Value> {
-    let mut own = own;
-    let mut all = Vec::with_capacity(own.len() + 1);
-    for before in old.as_array().into_iter().flatten() {
-        match own.iter().position(|condition| condition["type"] == before["type"]) {
-            Some(at) => {
-                let mut condition = own.remove(at);
-                conditions::date(&mut condition, Some(before), now);
-                all.push(condition);
-            }
-            None => all.push(before.clone()),
-        }
-    }
-    for mut condition in own {
-        conditions::date(&mut condition, None, now);
-        all.push(condition);
-    }
-    all
 }
 
 fn began(container: &Container) -> bool {
