@@ -21,7 +21,7 @@ unit:
 	$(CARGO) test --workspace --lib --bins
 
 it: cluster-build
-	$(CARGO) test --package test-cluster --tests
+	$(CARGO) test --package test-cluster --test it
 	$(CARGO) test --package selfhealer --test it
 
 ## What real controllers make of something over time, and what the simulated ones do: no part of `make test`.
@@ -31,9 +31,10 @@ stories: cluster-build
 build:
 	$(CARGO) build --release
 
-## A real control plane with Prometheus and Alertmanager until ctrl-c; prints where they are.
+## A real control plane with Prometheus and Alertmanager until ctrl-c; prints where they are. NODE=1: with a node that
+## runs containers, which needs root and a few packages (it says which).
 cluster:
-	@$(CARGO) run --quiet --package test-cluster -- up
+	@$(CARGO) run --quiet --package test-cluster -- up $(if $(NODE),--real-node)
 
 ## The main job, to be watched: a pod crashes on the test cluster and is healed.
 run:

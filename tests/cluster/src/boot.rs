@@ -18,11 +18,12 @@ use crate::{
     ControlPlaneOptions, Error, Tool, build,
     identity::{self, Tokens, kubeconfig_name},
     keeper::Group,
-    kubernetes,
+    kubernetes::{self, Network},
     modules::LOG_CRDS,
     part::{Part, write},
     port::with_free_ports,
     probe::Probe,
+    real_node::RealNode,
 };
 
 const STAGES: &str = include_str!("../manifests/kwok-stages.yaml");
@@ -37,6 +38,7 @@ pub(crate) struct Booted {
     /// The administrator's.
     pub(crate) config: Config,
     pub(crate) tokens: Tokens,
+    pub(crate) real_node: Option<RealNode>,
     pub(crate) group: Arc<Group>,
 }
 
@@ -45,6 +47,7 @@ pub(crate) struct Booted {
 pub(crate) struct ApiServer {
     program: PathBuf,
     etcd: String,
+    network: Network,
     port: u16,
     pub(crate) part: Option<Part>,
 }
@@ -72,9 +75,18 @@ pub(crate) async fn boot(options: &ControlPlaneOptions) -> Result<Booted, Error>
     identity::write_service_account_keys(&group)?;
     let stages = write(&group, "kwok-stages.yaml", STAGES)?;
 
+    // First, because the API server listens on the link to it.
+    let real_node = match &options.real_node {
+        Some(real) => Some(RealNode::prepare(&group, real).await?),
+        None => None,
+    };
+    let network = match &real_node {
+        Some(node) => Network::linked(node.link()),
+        None => Network::loopback(),
+    };
     let (etcd, etcd_url) = start_etcd(&etcd, &group, &probe).await?;
-    let (api_server, config) = start_api_server(&api_server, &group, &etcd_url, &tokens).await?;
-    let (controller_manager, scheduler, kwok) = tokio::try_join!(
+    let (api_server, config) = start_api_server(&api_server, &group, &etcd_url, network, &tokens).await?;
+    let (controller_manager, scheduler, kwok, ()) = tokio::try_join!(
         start(&group, Tool::KubeControllerManager, "https", &probe, |port| {
             kubernetes::controller_manager(&controller_manager, &group, port)
         }),
@@ -87,6 +99,12 @@ pub(crate) async fn boot(options: &ControlPlaneOptions) -> Result<Booted, Error>
                 kubernetes::kwok(&kwok, &group, &stages, port)
             })
             .await
+        },
+        async {
+            match &real_node {
+                Some(node) => node.join().await,
+                None => Ok(()),
+            }
         },
     )?;
     let mut others = vec![etcd, controller_manager, scheduler, kwok];
@@ -102,6 +120,7 @@ pub(crate) async fn boot(options: &ControlPlaneOptions) -> Result<Booted, Error>
         kube_state_metrics_url,
         config,
         tokens,
+        real_node,
         group,
     })
 }
@@ -116,13 +135,13 @@ pub(crate) fn client(config: &Config) -> Result<Client, Error> {
 
 impl ApiServer {
     pub(crate) fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port)
+        format!("https://{}:{}", self.network.address, self.port)
     }
 
     /// Starts the server, waits until it is ready, and gives the administrator's configuration. The configuration holds
     /// the certificate, which the server makes at its first start.
     pub(crate) async fn boot(&mut self, group: &Arc<Group>) -> Result<Config, Error> {
-        let command = kubernetes::api_server(&self.program, group, &self.etcd, self.port);
+        let command = kubernetes::api_server(&self.program, group, &self.etcd, &self.network, self.port);
         let mut part = Part::start(group, Tool::KubeApiserver.name(), command)?;
         let kubeconfig = group.folder().join(kubeconfig_name(identity::ADMIN));
         let config = part
@@ -170,12 +189,15 @@ async fn start_api_server(
     program: &Path,
     group: &Arc<Group>,
     etcd: &str,
+    network: Network,
     tokens: &Tokens,
 ) -> Result<(ApiServer, Config), Error> {
+    let network = &network;
     with_free_ports(|[port]| async move {
         let mut server = ApiServer {
             program: program.into(),
             etcd: etcd.into(),
+            network: network.clone(),
             port,
             part: None,
         };

@@ -17,6 +17,7 @@ use crate::{
     keeper::Group,
     kubernetes, node,
     part::{Part, wait_for},
+    real_node::{REAL_NODE, RealNode},
 };
 
 /// How long the controllers may take for something small, such as a namespace's service account.
@@ -29,6 +30,17 @@ pub struct ControlPlaneOptions {
     pub nodes: usize,
     /// Whether to run kube-state-metrics.
     pub kube_state_metrics: bool,
+    /// A node that runs containers, beside the others.
+    pub real_node: Option<RealNodeOptions>,
+}
+
+/// What the real node starts with.
+#[derive(Clone, Debug, Default)]
+pub struct RealNodeOptions {
+    /// Archives of images (as `docker save` makes them) that its pods may use, beside `localhost/busybox:1`.
+    pub images: Vec<PathBuf>,
+    /// Without the taint: pods land there that do not ask for it. For a cluster without other nodes.
+    pub alone: bool,
 }
 
 impl Default for ControlPlaneOptions {
@@ -36,6 +48,7 @@ impl Default for ControlPlaneOptions {
         Self {
             nodes: 3,
             kube_state_metrics: false,
+            real_node: None,
         }
     }
 }
@@ -51,6 +64,7 @@ pub struct ControlPlane {
     metrics: Option<String>,
     config: Config,
     tokens: Tokens,
+    real_node: Option<RealNode>,
     group: Arc<Group>,
 }
 
@@ -72,6 +86,7 @@ impl ControlPlane {
             tokens: booted.tokens,
             api_server: Mutex::new(booted.api_server),
             others: Mutex::new(booted.others),
+            real_node: booted.real_node,
             group,
         };
         this.settle(options.nodes).await?;
@@ -95,13 +110,19 @@ impl ControlPlane {
         SHARED.get_or_try_init(|| Self::start(options)).await
     }
 
+    /// The node that runs containers, if it was asked for.
+    #[must_use]
+    pub fn real_node(&self) -> Option<&RealNode> {
+        self.real_node.as_ref()
+    }
+
     /// The administrator's kubeconfig.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// The API server's address, `https://127.0.0.1:PORT`.
+    /// The API server's address, `https://127.0.0.1:PORT`; with a real node it listens on the link to it instead.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -230,7 +251,11 @@ impl ControlPlane {
         if let Some(part) = &mut self.api_server.lock().await.part {
             part.check()?;
         }
-        self.others.lock().await.iter_mut().try_for_each(Part::check)
+        self.others.lock().await.iter_mut().try_for_each(Part::check)?;
+        match &self.real_node {
+            Some(node) => node.check().await,
+            None => Ok(()),
+        }
     }
 
     async fn signal_api_server(&self, signal: &str) -> Result<(), Error> {
@@ -251,6 +276,9 @@ impl ControlPlane {
         }
         for name in &names {
             node::wait_until_ready(client, name).await?;
+        }
+        if self.real_node.is_some() {
+            node::wait_until_ready(client, REAL_NODE).await?;
         }
         wait_for_service_account(client, "default").await?;
         self.check().await

@@ -71,6 +71,12 @@ pub enum Error {
     /// The operation needs a running API server, and this one was stopped by `stop_api_server`.
     #[error("the API server was stopped: start it first")]
     ApiServerStopped,
+    /// This machine lacks something that a real node needs.
+    #[error("a real node cannot run on this machine; it needs {}", missing.join("; and "))]
+    RealNode {
+        /// What is missing, and what to do about it.
+        missing: Vec<String>,
+    },
     /// A Prometheus rule file cannot be read as one.
     #[error("rule file {}: {problem}", file.display())]
     Rules {

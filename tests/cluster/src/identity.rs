@@ -26,18 +26,22 @@ pub const IDENTITIES: [&str; 11] = [
 ];
 
 /// The cluster's own users: (name of the kubeconfig, user, group).
-const OWN: [(&str, &str, &str); 5] = [
+const OWN: [(&str, &str, &str); 7] = [
     (ADMIN, "admin", "system:masters"),
     (CONTROLLER_MANAGER, "system:kube-controller-manager", ""),
     (SCHEDULER, "system:kube-scheduler", ""),
     (KWOK, "kwok", "system:masters"),
     (METRICS, "kube-state-metrics", "system:masters"),
+    (KUBELET, "system:node:real-0", "system:nodes"),
+    (KUBE_PROXY, "system:kube-proxy", ""),
 ];
 pub(crate) const ADMIN: &str = "admin";
 pub(crate) const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 pub(crate) const SCHEDULER: &str = "kube-scheduler";
 pub(crate) const KWOK: &str = "kwok";
 pub(crate) const METRICS: &str = "kube-state-metrics";
+pub(crate) const KUBELET: &str = "kubelet";
+pub(crate) const KUBE_PROXY: &str = "kube-proxy";
 
 /// What comes before an uncompressed P-256 point in a `SubjectPublicKeyInfo`.
 const P256_PUBLIC_KEY: [u8; 26] = [

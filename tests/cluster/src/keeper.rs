@@ -18,15 +18,20 @@ use std::{
 use crate::Error;
 
 /// `$1` is the group, `$2` the folder. The loop waits until the kernel is done with the group, so that nobody writes into
-/// the folder while it is removed; it is bounded because an idle init may never collect the dead.
+/// the folder while it is removed; it is bounded because an idle init may never collect the dead. A file `at-end` in the
+/// folder removes what a part left outside of it.
 const KEEPER: &str = r#"
 trap '' HUP INT TERM
 while read -r line; do :; done
 kill -s KILL -- "-$1" 2>/dev/null
 tries=0
 while kill -s 0 -- "-$1" 2>/dev/null && [ "$tries" -lt 100 ]; do tries=$((tries + 1)); sleep 0.05; done
+[ -f "$2/at-end" ] && sh "$2/at-end"
 rm -rf -- "$2"
 "#;
+
+/// What the keeper calls itself.
+const NAME: &str = "test-cluster-keeper";
 
 /// A process group and the temporary folder that its members share. Ends both when dropped.
 #[derive(Debug)]
@@ -56,7 +61,7 @@ impl Group {
             .spawn()
             .map_err(Error::io("starting `cat`"))?;
         let keeper = Command::new("sh")
-            .args(["-c", KEEPER, "test-cluster-keeper"])
+            .args(["-c", KEEPER, NAME])
             .arg(leader.id().to_string())
             .arg(folder.path())
             .process_group(0)
@@ -97,6 +102,17 @@ impl Drop for Group {
         let _ = self.keeper.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Whether a keeper watches over this folder.
+pub(crate) fn keeps(folder: &Path) -> bool {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut commands = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    let folder = folder.as_os_str().as_encoded_bytes();
+    commands.any(|command| {
+        let mut words = command.split(|byte| *byte == 0);
+        words.any(|word| word == NAME.as_bytes()) && words.any(|word| word == folder)
+    })
 }
 
 /// Kills a child and waits until the kernel let it go, and with it its ports.

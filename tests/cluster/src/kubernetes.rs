@@ -4,9 +4,9 @@
 //! heartbeats have the time of a real cluster, since on a busy machine a late one would look like a dead node.
 //! Client rate limits are raised so that no test waits for a budget meant for production.
 
-use std::{path::Path, process::Command};
+use std::{net::Ipv4Addr, path::Path, process::Command};
 
-use crate::{identity, keeper::Group, part::program};
+use crate::{identity, keeper::Group, part::program, real_node::Link};
 
 /// Which nodes KWOK keeps alive: a node goes silent when this label changes. (It does not react to an annotation.)
 pub(crate) const NODE_IS_UP: (&str, &str) = ("bench/kwok", "up");
@@ -63,11 +63,41 @@ pub(crate) fn etcd(path: &Path, group: &Group, [client, peer]: [u16; 2]) -> Comm
     command
 }
 
-pub(crate) fn api_server(path: &Path, group: &Group, etcd: &str, port: u16) -> Command {
+/// Where the API server listens, and the addresses of Services.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    pub(crate) address: Ipv4Addr,
+    pub(crate) services: String,
+    /// Who writes the endpoints of the Service `kubernetes`. The address of a loopback server would be refused.
+    endpoints: &'static str,
+}
+
+impl Network {
+    /// For a cluster without containers.
+    pub(crate) fn loopback() -> Self {
+        Self {
+            address: Ipv4Addr::LOCALHOST,
+            services: "10.96.0.0/16".into(),
+            endpoints: "none",
+        }
+    }
+
+    /// Reachable over the link to the real node, from its pods by the Service `kubernetes`.
+    pub(crate) fn linked(link: Link) -> Self {
+        Self {
+            address: link.host(),
+            services: link.services(),
+            endpoints: "lease",
+        }
+    }
+}
+
+pub(crate) fn api_server(path: &Path, group: &Group, etcd: &str, network: &Network, port: u16) -> Command {
+    let address = network.address.to_string();
     let mut command = program(path, group);
     command
         .args(["--etcd-servers", etcd])
-        .args(["--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1"])
+        .args(["--bind-address", &address, "--advertise-address", &address])
         .arg(format!("--secure-port={port}"))
         .args(["--cert-dir", CERTIFICATES, "--token-auth-file", "tokens.csv"])
         .args(["--authorization-mode", "Node,RBAC"])
@@ -78,10 +108,11 @@ pub(crate) fn api_server(path: &Path, group: &Group, etcd: &str, port: u16) -> C
             "--service-account-signing-key-file",
             "sa.key",
         ])
-        .args(["--service-cluster-ip-range", "10.96.0.0/16"])
+        .args(["--service-cluster-ip-range", &network.services])
         .args(["--enable-admission-plugins", "NodeRestriction,PodNodeSelector"])
-        // The address of a loopback server would be refused as an endpoint.
-        .args(["--endpoint-reconciler-type", "none"])
+        .args(["--endpoint-reconciler-type", network.endpoints])
+        // Logs and exec: the real node's name means nothing to a resolver.
+        .args(["--kubelet-preferred-address-types", "InternalIP"])
         .args([
             "--default-not-ready-toleration-seconds",
             "2",

@@ -13,7 +13,8 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use test_cluster::{
-    Alertmanager, ControlPlane, ControlPlaneOptions, Prometheus, PrometheusOptions, Tool, webhook_config,
+    Alertmanager, ControlPlane, ControlPlaneOptions, Prometheus, PrometheusOptions, RealNode, RealNodeOptions, Tool,
+    webhook_config,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -70,6 +71,12 @@ struct Up {
     /// Replace each rule's `for:`, so that alerts fire sooner: 500ms, 2s, 1m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     hold: Option<Duration>,
+    /// A node that runs real containers, named real-0; needs root. Beside other nodes it is tainted bench/real=true:NoSchedule
+    #[arg(long)]
+    real_node: bool,
+    /// An image for the real node's pods, as `docker save` writes it; may be repeated
+    #[arg(long = "image", value_name = "FILE", requires = "real_node")]
+    images: Vec<PathBuf>,
     /// A label for every alert, such as cluster=dev; may be repeated
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
@@ -138,6 +145,10 @@ async fn boot(up: Up) -> anyhow::Result<Running> {
     for file in &rules {
         fs::metadata(file).with_context(|| format!("rule file {}", file.display()))?;
     }
+    let missing = if up.real_node { RealNode::missing() } else { Vec::new() };
+    if !missing.is_empty() {
+        return Err(test_cluster::Error::RealNode { missing }.into());
+    }
     // All of it first, so that nothing waits half booted for a compiler.
     let build = || test_cluster::build_all().and_then(|()| test_cluster::tool(Tool::Kubectl));
     let kubectl = tokio::task::spawn_blocking(build).await??;
@@ -145,11 +156,16 @@ async fn boot(up: Up) -> anyhow::Result<Running> {
     let options = ControlPlaneOptions {
         nodes: up.nodes,
         kube_state_metrics: true,
+        real_node: up.real_node.then(|| RealNodeOptions {
+            images: up.images.clone(),
+            alone: up.nodes == 0,
+        }),
     };
     let control_plane = ControlPlane::start(options).await?;
     eprintln!(
-        "test-cluster: control plane with {} nodes at {}",
+        "test-cluster: control plane with {} nodes{} at {}",
         up.nodes,
+        if up.real_node { " and real-0" } else { "" },
         control_plane.url()
     );
     let alertmanager = Alertmanager::start(&webhook_config(&up.receiver)).await?;

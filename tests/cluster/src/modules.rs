@@ -13,8 +13,18 @@ pub enum Tool {
     KubeScheduler,
     /// The command line client.
     Kubectl,
-    /// Stands in for the kubelets.
+    /// Runs pods on the real node.
+    Kubelet,
+    /// Makes Services reachable on the real node.
+    KubeProxy,
+    /// Stands in for the kubelets of the other nodes.
     Kwok,
+    /// Runs the real node's containers.
+    Containerd,
+    /// Between containerd and a pod's containers.
+    ContainerdShim,
+    /// Talks to containerd: imports images.
+    Ctr,
     /// The cluster's objects as metrics.
     KubeStateMetrics,
     /// Prometheus.
@@ -37,7 +47,12 @@ impl Tool {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::KubeScheduler => "kube-scheduler",
             Self::Kubectl => "kubectl",
+            Self::Kubelet => "kubelet",
+            Self::KubeProxy => "kube-proxy",
             Self::Kwok => "kwok",
+            Self::Containerd => "containerd",
+            Self::ContainerdShim => "containerd-shim-runc-v2",
+            Self::Ctr => "ctr",
             Self::KubeStateMetrics => "kube-state-metrics",
             Self::Prometheus => "prometheus",
             Self::Promtool => "promtool",
@@ -50,9 +65,14 @@ impl Tool {
     pub(crate) fn module(self) -> &'static Module {
         match self {
             Self::Etcd => &ETCD,
-            Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler | Self::Kubectl | Self::Kwok => {
-                &KUBERNETES
-            }
+            Self::KubeApiserver
+            | Self::KubeControllerManager
+            | Self::KubeScheduler
+            | Self::Kubectl
+            | Self::Kubelet
+            | Self::KubeProxy
+            | Self::Kwok => &KUBERNETES,
+            Self::Containerd | Self::ContainerdShim | Self::Ctr => &CONTAINERD,
             Self::KubeStateMetrics => &KUBE_STATE_METRICS,
             Self::Prometheus | Self::Promtool => &PROMETHEUS,
             Self::Alertmanager | Self::Amtool => &ALERTMANAGER,
@@ -83,7 +103,14 @@ pub(crate) struct Module {
 }
 
 /// In the order of the boot.
-pub(crate) const ALL: [&Module; 5] = [&ETCD, &KUBERNETES, &KUBE_STATE_METRICS, &PROMETHEUS, &ALERTMANAGER];
+pub(crate) const ALL: [&Module; 6] = [
+    &ETCD,
+    &KUBERNETES,
+    &CONTAINERD,
+    &KUBE_STATE_METRICS,
+    &PROMETHEUS,
+    &ALERTMANAGER,
+];
 
 static ETCD: Module = Module {
     name: "etcd",
@@ -107,6 +134,8 @@ static KUBERNETES: Module = Module {
         Tool::KubeControllerManager,
         Tool::KubeScheduler,
         Tool::Kubectl,
+        Tool::Kubelet,
+        Tool::KubeProxy,
         Tool::Kwok,
     ],
     usual: "about 5 to 14 minutes",
@@ -126,6 +155,19 @@ pub(crate) const LOG_CRDS: [&str; 2] = [
     "kustomize/crd/bases/kwok.x-k8s.io_logs.yaml",
     "kustomize/crd/bases/kwok.x-k8s.io_clusterlogs.yaml",
 ];
+
+static CONTAINERD: Module = Module {
+    name: "containerd",
+    go_mod: include_str!("../modules/containerd/go.mod"),
+    go_sum: include_str!("../modules/containerd/go.sum"),
+    tools: &[Tool::Containerd, Tool::ContainerdShim, Tool::Ctr],
+    usual: "about 1 minute",
+    tags: "",
+    renamed: None,
+    version: None,
+    unshipped: None,
+    kept: None,
+};
 
 static KUBE_STATE_METRICS: Module = Module {
     name: "ksm",

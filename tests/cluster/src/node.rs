@@ -37,7 +37,8 @@ fn is_ready(node: &Node) -> Result<(), String> {
         .filter(|condition| condition.type_ == "Ready")
         .map(|condition| condition.status.as_str());
     let status = ready.next_back().unwrap_or("absent");
-    let taint = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten()).next();
+    let mut taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+    let taint = taints.find(|taint| taint.key.starts_with("node.kubernetes.io/"));
     match (status, taint) {
         ("True", None) => Ok(()),
         ("True", Some(taint)) => Err(format!("it has the taint {}", taint.key)),

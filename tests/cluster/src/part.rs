@@ -60,6 +60,11 @@ impl Part {
             .map_err(Error::io(format!("looking at {}", self.name)))
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// An error with the log's end if the program no longer runs.
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         match self.ended()? {
@@ -133,6 +138,21 @@ pub(crate) fn program(path: &Path, group: &Group) -> Command {
         command.env("PATH", path);
     }
     command
+}
+
+/// Runs a command to its end, and gives what it wrote to standard output.
+pub(crate) fn run(what: &str, mut command: Command) -> Result<String, Error> {
+    let output = command.stdin(Stdio::null()).output().map_err(Error::io(what))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        let text = String::from_utf8_lossy(&output.stderr);
+        Err(Error::io(what)(std::io::Error::other(format!(
+            "{}: {}",
+            output.status,
+            text.trim_end()
+        ))))
+    }
 }
 
 /// Waits until `look` has something. `look` says what is still missing.

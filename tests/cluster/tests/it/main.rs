@@ -7,6 +7,7 @@ mod control_plane;
 mod lifetime;
 mod outage;
 mod receiver;
+mod up;
 
 use std::{
     future::Future,

@@ -12,6 +12,7 @@ use crate::control_plane::deploy;
 #[tokio::test]
 async fn the_api_server_pauses_stops_and_comes_back() {
     let cluster = ControlPlane::start(ControlPlaneOptions {
+        real_node: None,
         nodes: 1,
         kube_state_metrics: false,
     })
