@@ -44,3 +44,7 @@ run:
 ## The figures of docs/performance.md.
 bench:
 	benches/run
+
+## What a real kubelet shows of pods that fail, compared with what was recorded; RECORD=1 records anew. Root, a quarter of an hour.
+kubelet-stories: cluster-build
+	$(CARGO) test --package selfhealer --test it kubelet::a_real -- --ignored --nocapture

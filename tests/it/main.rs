@@ -14,6 +14,7 @@ mod disk;
 mod guards;
 mod imports;
 mod kubectl;
+mod kubelet;
 mod lifecycle;
 mod messages;
 mod outage;

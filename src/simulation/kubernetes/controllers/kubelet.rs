@@ -24,10 +24,13 @@ use crate::simulation::kubernetes::{
     world::{Change, ChangeKind, DeleteOptions, Due, Key, Object, World},
 };
 
+mod back_off;
 mod container;
 pub mod life;
+mod needs;
 mod pressure;
 mod probe;
+mod start;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -52,6 +55,15 @@ struct Pod {
     deadline: Option<Timestamp>,
     seen: Timestamp,
     sandbox: Timestamp,
+    /// Whether it is there.
+    sandboxed: bool,
+    /// Before then no other container is started: the kubelet has yet to see what became of the last one.
+    pause: Timestamp,
+    /// What its volumes need, and how long it waits before it looks for that again.
+    volumes: Vec<needs::Need>,
+    mount: SignedDuration,
+    /// Since when all of it has ended by itself. That shows in its phase a while later.
+    over: Option<Timestamp>,
     ip: String,
     host_ip: String,
     annotations: Value,
@@ -70,6 +82,16 @@ struct Pod {
 }
 
 impl Pod {
+    /// When all of it has ended by itself, its kubelet first ends the rest of the pod.
+    fn look_whether_over(&mut self, now: Timestamp) {
+        let ended = self.failed.is_none() && self.stopping.is_none() && self.end().is_some();
+        if !ended {
+            self.over = None;
+        } else if self.over.is_none() {
+            self.over = Some(now + latency::POD_ENDS);
+        }
+    }
+
     /// Whether it was stopped and all of it has ended.
     fn stopped_for_good(&self) -> bool {
         (self.stopping.is_some() || self.failed.is_some()) && !self.containers.iter().any(Container::running)
@@ -209,7 +231,9 @@ impl Kubelets {
                     (true, true) => Role::Sidecar,
                     (true, false) => Role::Init,
                 };
-                containers.push(Container::read(container, role, restart, grace));
+                let mut read = Container::read(container, role, restart, grace);
+                read.needs = needs::of_container(container);
+                containers.push(read);
             }
         }
         let (host_ip, ip) = self.address(world, &node, spec["hostNetwork"] == true);
@@ -229,6 +253,11 @@ impl Kubelets {
                 .map(|seconds| world.now() + SignedDuration::from_secs(seconds)),
             seen: world.now(),
             sandbox: world.now() + latency::POD_SEEN + latency::SANDBOX,
+            sandboxed: false,
+            pause: world.now() + latency::POD_SEEN + latency::SANDBOX + latency::STARTING,
+            volumes: needs::of_volumes(spec),
+            mount: latency::MOUNT_BACK_OFF.0,
+            over: None,
             ip,
             host_ip,
             annotations: value["metadata"]["annotations"].clone(),
@@ -291,6 +320,7 @@ impl Kubelets {
         if pod.next.is_none() && pod.wake == 0 && pod.stopping.is_none() {
             self.admit(world, object, pod);
         }
+        changed |= self.mount(world, object, pod, now);
         // What is late, because the node was silent, is made up for in its order.
         let mut rounds = 0;
         while rounds < 1000 && self.step(world, object, pod, now) {
@@ -311,7 +341,9 @@ impl Kubelets {
             while self.step(world, object, pod, now) {}
             changed = true;
         }
-        if changed {
+        let over = pod.over;
+        pod.look_whether_over(now);
+        if changed || over != pod.over || pod.over == Some(now) {
             self.show(world, pod);
         }
         if object.deleting() && pod.stopped_for_good() {
@@ -448,22 +480,61 @@ impl Kubelets {
         let halted = pod.stopping.is_some() || pod.failed.is_some();
         for index in 0..pod.containers.len() {
             let mut told = Vec::new();
-            let here = self
-                .images
-                .contains(&(Arc::clone(&pod.node), pod.containers[index].image.clone()));
+            let here = self.has_image(world, &pod.node, &pod.containers[index].image);
             let container = &mut pod.containers[index];
+            let (lets_on, ran) = (container.lets_on(), container.restarts);
             changed |= container.step(now, here, &mut told);
-            if !halted && !blocked && container.wants_start(now) {
+            if !halted && !blocked && pod.pause <= now && container.wants_start(now) {
                 let life = life::read(&object.metadata()["annotations"], &container.name)
                     .map(|life| life.now(world, object, &container.name));
+                let refusal = needs::missing(world, object.namespace(), &container.needs)
+                    .map(|message| ("CreateContainerConfigError", message));
                 container.begin_again(now);
-                container.pull(life, here, now, &mut told);
+                container.pull(life, (here, refusal), now, &mut told);
                 changed = true;
+            }
+            if container.role != Role::App && container.lets_on() && (!lets_on || ran != container.restarts) {
+                pod.pause = now + latency::STARTING;
             }
             blocked |= !container.lets_on();
             self.tell(world, object, pod, index, told);
         }
         changed
+    }
+
+    /// Whether an image need not be pulled.
+    fn has_image(&self, world: &World, node: &Arc<str>, image: &str) -> bool {
+        let known = self.images.contains(&(Arc::clone(node), image.to_owned()));
+        known
+            || world
+                .find(NODES, "", node)
+                .is_some_and(|node| node::facts(node).life.images.iter().any(|there| there == image))
+    }
+
+    /// Mounts the volumes, without which there is no sandbox. Returns whether anything happened.
+    fn mount(&mut self, world: &mut World, object: &Object, pod: &mut Pod, now: Timestamp) -> bool {
+        if pod.sandboxed || now < pod.sandbox || pod.refused {
+            return false;
+        }
+        let missing = pod.volumes.iter().find_map(|need| {
+            let message = needs::missing(world, object.namespace(), std::slice::from_ref(need))?;
+            Some(format!(
+                "MountVolume.SetUp failed for volume \"{}\" : {message}",
+                need.volume
+            ))
+        });
+        let halted = pod.stopping.is_some() || pod.failed.is_some();
+        let Some(message) = missing.filter(|_| !halted) else {
+            pod.sandboxed = true;
+            return true;
+        };
+        let about = About::object(object);
+        self.events
+            .record_on(world, &pod.node, &about, (Kind::Warning, "FailedMount", &message));
+        pod.sandbox = now + pod.mount;
+        pod.pause = pod.sandbox + latency::STARTING;
+        pod.mount = (pod.mount * 2).min(latency::MOUNT_BACK_OFF.1);
+        false
     }
 
     fn tell(&mut self, world: &mut World, object: &Object, pod: &Pod, index: usize, told: Vec<Told>) {
@@ -479,6 +550,7 @@ impl Kubelets {
                     } else {
                         message
                     };
+                    let message = message.replace(probe::POD, &pod.ip);
                     let about = pod.about(object, container);
                     self.events
                         .record_on(world, &pod.node, &about, (kind, reason, &message));
@@ -505,6 +577,8 @@ impl Kubelets {
         let now = world.now();
         let own = [
             (now < pod.sandbox).then_some(pod.sandbox),
+            (now < pod.pause).then_some(pod.pause),
+            pod.over.filter(|over| now < *over),
             pod.deadline.filter(|_| pod.failed.is_none()),
             pod.gone,
         ];
@@ -541,7 +615,7 @@ impl Kubelets {
         pod.failed = Some(("Evicted", message.clone()));
         while self.step(world, &object, &mut pod, now) {}
         for container in &mut pod.containers {
-            if let State::Waiting | State::Pulling = container.state {
+            if container.state == State::Waiting {
                 container.state = State::Ended(Ended {
                     code: 137,
                     reason: "ContainerStatusUnknown",

@@ -62,16 +62,26 @@ pub const SANDBOX: SignedDuration = ms(1000);
 pub const PULL: SignedDuration = ms(1500);
 /// From the end of a container until the kubelet has seen it.
 pub const EXIT_SEEN: SignedDuration = ms(500);
-/// From a container's end until its pod waits in back-off: the next turn of its worker.
-pub const NEXT_SYNC: SignedDuration = s(2);
-/// How long a turn of a pod's worker that failed waits for the next one.
-pub const WORKER_BACK_OFF: SignedDuration = s(13);
+/// From a turn that finds that a container is to be started until it runs.
+pub const STARTING: SignedDuration = ms(400);
+/// How long a turn of a pod's worker that failed waits for the next one: 10 s, and a random half of it.
+pub const WORKER_BACK_OFF: SignedDuration = ms(12_500);
+/// How long a turn of a pod's worker waits for the next one at most, before a random half is added (`syncFrequency`).
+pub const RESYNC: SignedDuration = s(60);
+/// The first and the longest pause before a volume is mounted again.
+pub const MOUNT_BACK_OFF: (SignedDuration, SignedDuration) = (ms(500), s(122));
 /// The first and the longest pause before a container starts again, and an image is pulled again.
 pub const CRASH_BACK_OFF: (SignedDuration, SignedDuration) = (s(10), s(300));
 /// After so much time without a restart the back-off begins anew.
 pub const BACK_OFF_RESET: SignedDuration = s(600);
+/// From a container's start until it is first asked by a probe: it shows as not ready before.
+pub const FIRST_PROBE: SignedDuration = ms(100);
+/// How long the kubelet gives a program to stop, however little its pod allows.
+pub const LEAST_GRACE: SignedDuration = s(2);
 /// How long a program takes to stop when it is asked, unless the script says otherwise.
 pub const STOP: SignedDuration = s(1);
+/// From the end of a pod's last container until its phase says so.
+pub const POD_ENDS: SignedDuration = ms(1500);
 /// From the last container's end to the end of the pod.
 pub const POD_GONE: SignedDuration = ms(500);
 /// How long an init container works, unless the script says otherwise.

@@ -7,6 +7,7 @@
 //! {"notReady": "container runtime is down"}
 //! {"memoryPressure": true}, {"diskPressure": true}       with {"evicts": 2}: at most so many pods
 //! {"cpu": "4", "memory": "16Gi", "pods": 110}            how large it is, when it registers
+//! {"images": ["web:1"]}                what need not be pulled
 //! ```
 
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub struct NodeLife {
     pub memory: Option<Quantity>,
     /// Its room for pods.
     pub pods: Option<i64>,
+    /// The images that are on it already.
+    pub images: Vec<String>,
 }
 
 /// A taint.

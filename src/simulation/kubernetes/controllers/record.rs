@@ -23,7 +23,7 @@ use crate::simulation::kubernetes::{
 const SIMILAR: usize = 10;
 /// How long Events count as similar.
 const SIMILAR_FOR: SignedDuration = SignedDuration::from_mins(10);
-/// Events that a source may write about one object at once.
+/// Events of one kind that a source may write about one object at once.
 const BURST: f64 = 25.0;
 /// How many of these come back in a second.
 const REFILL: f64 = 1.0 / 300.0;
@@ -234,7 +234,7 @@ impl Recorder {
                     similar.messages.push(said);
                 }
             }
-            if !self.affords(mark(&source), now) {
+            if !self.affords(mark(&format!("{host}/{}/{}", about.uid, kind.name())), now) {
                 return;
             }
         }
@@ -269,7 +269,7 @@ impl Recorder {
         }
     }
 
-    /// Whether this source may write one more about this object.
+    /// Whether this source may write one more Event of this kind about this object.
     fn affords(&mut self, source: Mark, now: Timestamp) -> bool {
         let bucket = self.buckets.entry(source).or_insert(Bucket { left: BURST, at: now });
         let passed = now.duration_since(bucket.at).as_secs_f64();

@@ -4,8 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
-    life::{Ends, Life, Pull, Stops},
+    back_off::{self, BackOff},
+    life::{Ends, Life, Stops},
+    needs::Need,
     probe::{Decides, Probe},
+    start::Refusal,
 };
 use crate::simulation::kubernetes::controllers::{latency, quantity::Quantity, record::Kind};
 
@@ -39,59 +42,27 @@ pub(super) struct Ended {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum State {
-    /// Nothing was done about it yet.
+    /// It has not run yet.
     Waiting,
-    /// The script cannot be read.
-    Unreadable(String),
-    Pulling,
-    /// The pull failed; `retry` is when the next one may be tried, `shown` whether it is shown as back-off.
+    /// It cannot be made, for this reason: it is tried again and again.
+    Refused(&'static str, String),
+    /// The pull failed; `retry` is when the next one may be tried. `shown` and `came`: whether the last turn but one, which
+    /// is what shows, and the last one came to a back-off or to a pull.
     NotPulled {
         error: String,
         retry: Timestamp,
-        backing_off: bool,
+        shown: bool,
+        came: bool,
     },
     Running {
         since: Timestamp,
         ends: Option<(Timestamp, i64, &'static str)>,
         stopping: bool,
     },
-    /// It ended. What is next, if anything.
+    /// It ended, and shows as that.
     Ended(Ended),
-    /// It ended and waits for its next start.
+    /// It ended and shows as waiting for its next start.
     BackOff(Ended),
-}
-
-/// A back-off as client-go counts it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct BackOff {
-    length: Option<SignedDuration>,
-    updated: Timestamp,
-}
-
-impl BackOff {
-    fn expired(&self, event: Timestamp) -> bool {
-        event.duration_since(self.updated) > latency::BACK_OFF_RESET
-    }
-
-    /// Until when what happened then has to wait.
-    pub(super) fn until(&self, event: Timestamp) -> Option<Timestamp> {
-        self.length
-            .filter(|_| !self.expired(event))
-            .map(|length| event + length)
-    }
-
-    pub(super) fn next(&mut self, event: Timestamp, now: Timestamp) {
-        let (first, longest) = latency::CRASH_BACK_OFF;
-        self.length = Some(match self.length {
-            Some(length) if !self.expired(event) => (length * 2).min(longest),
-            _ => first,
-        });
-        self.updated = now;
-    }
-
-    pub(super) fn length(&self) -> SignedDuration {
-        self.length.unwrap_or_default()
-    }
 }
 
 /// Something to tell: an Event about the container, or what it printed.
@@ -119,6 +90,7 @@ pub(super) struct Container {
     pub(super) role: Role,
     pub(super) restart: Restart,
     pub(super) always_pull: bool,
+    pub(super) never_pull: bool,
     /// As JSON: there are many of these, and they are seldom read.
     pub(super) resources: Option<Box<str>>,
     pub(super) limit: i64,
@@ -132,6 +104,18 @@ pub(super) struct Container {
     pub(super) crash_back_off: BackOff,
     /// When it has to be looked at next.
     pub(super) next: Option<Timestamp>,
+    /// Its image is on its way.
+    pub(super) pulling: bool,
+    /// What it is made with.
+    pub(super) needs: Vec<Need>,
+    /// What keeps it from being made when the image is there.
+    pub(super) refusal: Option<Refusal>,
+    /// Why its last run did not even start.
+    pub(super) not_started: Option<String>,
+    /// The kubelet is ending this run, and starts the next one in the same turn.
+    pub(super) killed: bool,
+    /// The last turn found it in its back-off, which shows with the next one.
+    pub(super) held: bool,
     /// The script of the present run.
     pub(super) life: Life,
 }
@@ -157,6 +141,7 @@ impl Container {
                 Some(policy) => policy == "Always",
                 None => untagged,
             },
+            never_pull: container["imagePullPolicy"] == "Never",
             resources: resources(container),
             limit: Quantity::of(&container["resources"]["limits"]["memory"]).map_or(0, Quantity::whole),
             pre_stop: SignedDuration::from_secs(
@@ -180,6 +165,12 @@ impl Container {
             pull_back_off: BackOff::default(),
             crash_back_off: BackOff::default(),
             next: None,
+            pulling: false,
+            needs: Vec::new(),
+            refusal: None,
+            not_started: None,
+            killed: false,
+            held: false,
             life: Life::default(),
         }
     }
@@ -225,100 +216,8 @@ impl Container {
         }
     }
 
-    /// The image is asked for. `here`: it is on the node already.
-    pub(super) fn pull(&mut self, life: Result<Life, String>, here: bool, now: Timestamp, told: &mut Vec<Told>) {
-        match life {
-            Err(error) => {
-                told.push(Told::Event(Kind::Warning, "Failed", format!("Error: {error}")));
-                self.state = State::Unreadable(error);
-                self.next = Some(now + latency::WORKER_BACK_OFF);
-                return;
-            }
-            Ok(life) => self.life = life,
-        }
-        let image = &self.image;
-        if here && !self.always_pull && !matches!(self.life.pull, Some(Pull::Fails(_))) {
-            let message = format!("Container image \"{image}\" already present on machine");
-            told.push(Told::Event(Kind::Normal, "Pulled", message));
-            self.run(now, told);
-            return;
-        }
-        told.push(Told::Event(
-            Kind::Normal,
-            "Pulling",
-            format!("Pulling image \"{image}\""),
-        ));
-        self.state = State::Pulling;
-        self.next = Some(now + self.pull_time(here));
-    }
-
-    fn pull_time(&self, here: bool) -> SignedDuration {
-        match &self.life.pull {
-            Some(Pull::Takes(takes)) => *takes,
-            Some(Pull::Fails(_)) => latency::PULL,
-            None if here => SignedDuration::from_millis(300),
-            None => latency::PULL,
-        }
-    }
-
-    /// The pull is over.
-    fn pulled(&mut self, now: Timestamp, here: bool, told: &mut Vec<Told>) {
-        let image = self.image.clone();
-        if let Some(Pull::Fails(error)) = self.life.pull.clone() {
-            let message = format!("Failed to pull image \"{image}\": {error}");
-            told.push(Told::Event(Kind::Warning, "Failed", message));
-            told.push(Told::Event(Kind::Warning, "Failed", "Error: ErrImagePull".to_owned()));
-            self.pull_back_off.next(now, now);
-            self.state = State::NotPulled {
-                error,
-                retry: now + self.pull_back_off.length(),
-                backing_off: false,
-            };
-            self.next = Some(now + latency::WORKER_BACK_OFF);
-            return;
-        }
-        let took = self.pull_time(here).as_millis();
-        let (seconds, rest) = (took / 1000, took % 1000);
-        let took = match (seconds, rest) {
-            (0, rest) => format!("{rest}ms"),
-            (seconds, 0) => format!("{seconds}s"),
-            (seconds, rest) => format!("{seconds}.{}s", format!("{rest:03}").trim_end_matches('0')),
-        };
-        let message = format!(
-            "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: 52428800 bytes."
-        );
-        told.push(Told::Event(Kind::Normal, "Pulled", message));
-        told.push(Told::Pulled);
-        self.run(now, told);
-    }
-
-    /// It starts.
-    fn run(&mut self, now: Timestamp, told: &mut Vec<Told>) {
-        if self.last.is_some() {
-            told.push(Told::Restarted);
-        }
-        told.push(Told::Event(Kind::Normal, "Created", "Container created".to_owned()));
-        told.push(Told::Event(Kind::Normal, "Started", "Container started".to_owned()));
-        for line in self.life.prints.clone() {
-            told.push(Told::Printed(now, line));
-        }
-        self.state = State::Running {
-            since: now,
-            ends: None,
-            stopping: false,
-        };
-        self.plan(now, now);
-        let startup = self.probes.iter().any(|probe| probe.decides == Decides::Startup);
-        for probe in &mut self.probes {
-            probe.start(now, now, true);
-            if startup && probe.decides != Decides::Startup {
-                probe.stop();
-            }
-        }
-    }
-
     /// When the present run ends by its script, counted from a moment.
-    fn plan(&mut self, from: Timestamp, now: Timestamp) {
+    pub(super) fn plan(&mut self, from: Timestamp, now: Timestamp) {
         let scripted = match &self.life.ends {
             Some(Ends::Crashes { after, exit_code, .. }) => Some((from + *after, *exit_code, "Error")),
             Some(Ends::Completes { after }) => Some((from + *after, 0, "Completed")),
@@ -361,6 +260,12 @@ impl Container {
 
     /// It is asked to stop, with so long to do it.
     pub(super) fn stop(&mut self, grace: SignedDuration, now: Timestamp) {
+        // Who may take any time at all gets at least so much.
+        let grace = if grace.is_zero() {
+            grace
+        } else {
+            grace.max(latency::LEAST_GRACE)
+        };
         let takes = match self.life.stops {
             Some(Stops::Takes(takes)) => Some(takes),
             Some(Stops::Ignores) => None,
@@ -383,6 +288,7 @@ impl Container {
             self.next = ends.map(|(at, ..)| at);
         } else {
             self.next = None;
+            self.pulling = false;
         }
     }
 
@@ -395,9 +301,12 @@ impl Container {
         }
         self.next = None;
         changed = true;
+        if self.pulling {
+            self.pulled(now, here, told);
+            return changed;
+        }
         match self.state.clone() {
-            State::Pulling => self.pulled(now, here, told),
-            State::NotPulled { error, retry, .. } if now < retry => {
+            State::NotPulled { error, retry, came, .. } => {
                 let message = format!("Back-off pulling image \"{}\"", self.image);
                 told.push(Told::Event(Kind::Normal, "BackOff", message));
                 told.push(Told::Event(
@@ -408,7 +317,8 @@ impl Container {
                 self.state = State::NotPulled {
                     error,
                     retry,
-                    backing_off: true,
+                    shown: came,
+                    came: true,
                 };
                 self.next = Some(now + latency::WORKER_BACK_OFF);
             }
@@ -427,16 +337,25 @@ impl Container {
                     finished: at,
                     run: self.restarts,
                 };
-                self.end(ended, stopping, now);
+                self.end(ended, stopping, now, told);
             }
-            State::Ended(ended) => self.back_off(ended, now, told),
+            State::Ended(ended) => {
+                let held = self.held;
+                self.state = State::BackOff(ended.clone());
+                if held {
+                    self.hold(&ended, now, told);
+                } else {
+                    self.next = Some(now);
+                }
+            }
+            State::BackOff(ended) => self.hold(&ended, now, told),
             _ => {}
         }
         changed
     }
 
     /// A run is over.
-    fn end(&mut self, ended: Ended, stopping: bool, now: Timestamp) {
+    pub(super) fn end(&mut self, ended: Ended, stopping: bool, now: Timestamp, told: &mut Vec<Told>) {
         for probe in &mut self.probes {
             probe.stop();
             probe.passed = probe.decides == Decides::Liveness;
@@ -448,50 +367,41 @@ impl Container {
             (_, Restart::OnFailure) => ended.code != 0,
             (_, Restart::Never) => false,
         };
-        self.next = (again && !stopping).then(|| {
-            let waits = self
-                .crash_back_off
-                .until(ended.finished)
-                .is_some_and(|until| until > now);
-            now + if waits { latency::NEXT_SYNC } else { latency::EXIT_SEEN }
-        });
-        self.state = State::Ended(ended);
-    }
-
-    /// A run that ended is followed by another one, now or later.
-    fn back_off(&mut self, ended: Ended, now: Timestamp, told: &mut Vec<Told>) {
-        match self.crash_back_off.until(ended.finished).filter(|until| *until > now) {
-            Some(until) => {
+        self.next = None;
+        if !again || stopping {
+            self.state = State::Ended(ended);
+            return;
+        }
+        if std::mem::take(&mut self.killed) {
+            // The turn that killed it starts it again, unless the run before ended too short a time ago.
+            let before = self.last.as_ref().map(|last| last.finished);
+            let held = before.is_some_and(|before| self.crash_back_off.holds(before, now));
+            self.state = State::BackOff(ended.clone());
+            if held {
+                // Said twice: in the turn that killed it, and in the next one, which sees that it has ended.
                 told.push(Told::Event(Kind::Warning, "BackOff", String::new()));
-                self.state = State::BackOff(ended);
-                self.next = Some(until);
-            }
-            None => {
-                self.state = State::BackOff(ended);
+                self.hold(&ended, now, told);
+            } else {
+                self.killed = true;
                 self.next = Some(now);
             }
+            return;
         }
+        self.state = State::Ended(ended.clone());
+        self.hold(&ended, now, told);
     }
 
-    /// Whether the pod has to pull and start it now.
-    pub(super) fn wants_start(&self, now: Timestamp) -> bool {
-        let due = self.next.is_some_and(|next| next <= now);
-        match &self.state {
-            State::Waiting => true,
-            State::BackOff(_) | State::Unreadable(_) => due,
-            State::NotPulled { retry, .. } => due && *retry <= now,
-            _ => false,
-        }
-    }
-
-    /// It is about to start again: the last run is history.
-    pub(super) fn begin_again(&mut self, now: Timestamp) {
-        if let State::BackOff(ended) = self.state.clone() {
-            self.crash_back_off.next(ended.finished, now);
-            self.restarts += 1;
-            self.last = Some(ended);
-        }
-        self.next = None;
+    /// A turn that finds that it ended: it has to wait, or is started.
+    fn hold(&mut self, ended: &Ended, now: Timestamp, told: &mut Vec<Told>) {
+        let until = self.crash_back_off.until(ended.finished).filter(|until| *until > now);
+        self.held = until.is_some();
+        self.next = Some(match until {
+            Some(until) => {
+                told.push(Told::Event(Kind::Warning, "BackOff", String::new()));
+                back_off::turn(until, now)
+            }
+            None => now + latency::STARTING,
+        });
     }
 
     fn ask_probes(&mut self, now: Timestamp, told: &mut Vec<Told>) -> bool {
@@ -536,11 +446,9 @@ impl Container {
         let message = format!("Container {} {why}, will be restarted", self.name);
         told.push(Told::Event(Kind::Normal, "Killing", message));
         self.stop(self.grace, now);
-        if let State::Running { stopping, ends, .. } = &mut self.state {
+        if let State::Running { stopping, .. } = &mut self.state {
             *stopping = false;
-            if let Some((_, code, reason)) = ends {
-                (*code, *reason) = (if *code == 0 { 143 } else { *code }, "Error");
-            }
+            self.killed = true;
         }
     }
 

@@ -6,6 +6,7 @@
 //! ```json
 //! {
 //!   "pull": {"takes": "3s"},                      or {"fails": "manifest unknown"}
+//!   "starts": {"fails": "no such file"},          then its command cannot be run
 //!   "prints": ["listening on :8080"],
 //!   "answers": {"after": "2s"},                   or "never", or {"flaps": {"up": "40s", "down": "20s"}}
 //!   "ends": {"crashes": {"after": "5s", "exitCode": 1, "log": ["no database"]}},   or {"completes": {"after": "5s"}}
@@ -18,7 +19,7 @@
 //! ```
 //!
 //! `answers` matters where the container has a readiness or startup probe, `hangs` where it has a liveness probe: without
-//! a probe a kubelet asks nobody. `while` says when the trouble (`pull.fails`, `answers`, `ends.crashes`, `leaks`,
+//! a probe a kubelet asks nobody. `while` says when the trouble (`pull.fails`, `starts`, `answers`, `ends.crashes`, `leaks`,
 //! `hangs`) is there; it is looked at whenever the image is pulled and the container starts. It is one of `configMap`,
 //! `secret`, `env`, `annotation` (of the pod), `image` and `node`, each with `is` or `isNot`.
 //!
@@ -45,6 +46,8 @@ pub const ANNOTATION: &str = "simulation/life";
 pub struct Life {
     /// How its image comes.
     pub pull: Option<Pull>,
+    /// Whether it can be started at all.
+    pub starts: Option<Starts>,
     /// What it prints when it starts.
     pub prints: Vec<String>,
     /// When it answers its probes.
@@ -70,6 +73,14 @@ pub enum Pull {
     /// After so long.
     Takes(SignedDuration),
     /// Never, with this message.
+    Fails(String),
+}
+
+/// How a program starts.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum Starts {
+    /// Not at all: the runtime says why.
     Fails(String),
 }
 
@@ -223,6 +234,7 @@ impl Life {
         if matches!(life.pull, Some(Pull::Fails(_))) {
             life.pull = None;
         }
+        life.starts = None;
         if matches!(life.ends, Some(Ends::Crashes { .. })) {
             life.ends = None;
         }

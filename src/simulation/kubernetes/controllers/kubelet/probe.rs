@@ -4,7 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::life::{Answers, Life};
-use crate::simulation::kubernetes::controllers::pod::number;
+use crate::simulation::kubernetes::controllers::{latency, pod::number};
+
+/// What stands for the pod's address in a message.
+pub(super) const POD: &str = "<pod>";
 
 /// What a probe decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub(super) struct Probe {
     success: i64,
     failure: i64,
     /// How it asks, for its messages.
-    how: &'static str,
+    how: String,
     /// What it says: that all is well.
     pub(super) passed: bool,
     run: i64,
@@ -48,13 +51,15 @@ impl Probe {
         }
         let seconds = |field: &str, default| SignedDuration::from_secs(number(&probe[field], default));
         let how = if probe["httpGet"].is_object() {
-            "HTTP probe failed with statuscode: 503"
+            "HTTP probe failed with statuscode: 503".to_owned()
         } else if probe["tcpSocket"].is_object() {
-            "dial tcp: connect: connection refused"
+            let port = port(container, &probe["tcpSocket"]["port"]);
+            format!("dial tcp {POD}:{port}: connect: connection refused")
         } else if probe["grpc"].is_object() {
-            "service unhealthy (responded with \"NOT_SERVING\")"
+            "service unhealthy (responded with \"NOT_SERVING\")".to_owned()
         } else {
-            "command failed with exit code 1"
+            // What the command prints, which is nothing.
+            String::new()
         };
         Some(Self {
             decides,
@@ -85,7 +90,7 @@ impl Probe {
 
     /// The first moment at which it asks, at or after a moment.
     fn tick(&self, since: Timestamp, at: Timestamp) -> Timestamp {
-        let first = since + self.delay;
+        let first = since + self.delay + latency::FIRST_PROBE;
         if at <= first {
             return first;
         }
@@ -146,4 +151,12 @@ impl Probe {
         }
         .map(|at| at.max(now + SignedDuration::from_millis(1)))
     }
+}
+
+/// The number of a port, which may be named.
+fn port(container: &Value, port: &Value) -> i64 {
+    let ports = container["ports"].as_array().into_iter().flatten();
+    let named = ports.filter(|named| named["name"] == *port);
+    let number = named.map(|named| &named["containerPort"]).next().unwrap_or(port);
+    number.as_i64().unwrap_or_default()
 }

@@ -19,6 +19,11 @@ use crate::simulation::kubernetes::{
 const MADE_ANEW: [&str; 2] = ["containerStatuses", "initContainerStatuses"];
 
 impl Pod {
+    /// How it has ended by itself, if it has.
+    pub(super) fn end(&self) -> Option<Phase> {
+        Some(self.phase()).filter(|phase| matches!(phase, Phase::Succeeded | Phase::Failed))
+    }
+
     /// The phase that its containers make.
     pub(super) fn phase(&self) -> Phase {
         // A pod does not end before the last of its containers has.
@@ -74,11 +79,17 @@ impl Pod {
     /// The status that takes the place of this one, whose other fields and conditions stay.
     pub(super) fn status(&self, old: &Value, now: Timestamp) -> Value {
         let phase = self.phase();
-        let over = matches!(phase, Phase::Succeeded | Phase::Failed);
+        // What has become of it shows in its conditions at once, and in its phase when the kubelet has cleared up.
+        let clearing = self.over.is_some_and(|over| now < over);
+        let over = self.end().is_some() && !clearing;
         let fields = old.as_object().into_iter().flatten();
         let others = fields.filter(|(name, _)| !MADE_ANEW.contains(&name.as_str()));
         let mut status: Value = others.map(|(name, value)| (name.clone(), value.clone())).collect();
-        status["phase"] = format!("{phase:?}").into();
+        status["phase"] = match (clearing, phase) {
+            (true, _) if self.containers.iter().any(|one| one.role == Role::App && began(one)) => "Running".into(),
+            (true, _) => "Pending".into(),
+            (false, phase) => format!("{phase:?}").into(),
+        };
         if let Some((reason, message)) = self.failed.as_ref().filter(|_| phase == Phase::Failed) {
             status["reason"] = (*reason).into();
             status["message"] = message.as_str().into();
@@ -91,7 +102,7 @@ impl Pod {
         status["observedGeneration"] = self.generation.into();
         status["hostIP"] = self.host_ip.as_str().into();
         status["hostIPs"] = json!([{"ip": self.host_ip}]);
-        let sandboxed = now >= self.sandbox;
+        let sandboxed = self.sandboxed;
         if sandboxed {
             status["podIP"] = self.ip.as_str().into();
             status["podIPs"] = json!([{"ip": self.ip}]);
@@ -193,15 +204,22 @@ impl Pod {
                 }}),
             };
         }
-        if let State::BackOff(ended) = &container.state {
-            last = Some(ended.clone());
-        }
-        if let State::Ended(ended) = &container.state {
-            state = json!({"terminated": self.terminated(container, ended)});
+        match &container.state {
+            // It shows as running until the turn that killed it is over.
+            State::BackOff(ended) if container.killed => {
+                state = json!({"running": {"startedAt": stamp(ended.started)}})
+            }
+            State::BackOff(ended) if self.stopped_for_good() => {
+                state = json!({"terminated": self.terminated(container, ended)});
+            }
+            State::BackOff(ended) => last = Some(ended.clone()),
+            State::Ended(ended) if state["waiting"].is_object() => last = Some(ended.clone()),
+            State::Ended(ended) => state = json!({"terminated": self.terminated(container, ended)}),
+            _ => {}
         }
         let pulled = !matches!(
             container.state,
-            State::Waiting | State::Pulling | State::NotPulled { .. } | State::Unreadable(_)
+            State::Waiting | State::NotPulled { .. } | State::Refused(..)
         ) || container.last.is_some();
         let mut status = json!({
             "name": container.name,
@@ -235,13 +253,17 @@ impl Pod {
     }
 
     fn terminated(&self, container: &Container, ended: &Ended) -> Value {
-        json!({
+        let mut terminated = json!({
             "exitCode": ended.code,
             "reason": ended.reason,
             "startedAt": stamp(ended.started),
             "finishedAt": stamp(ended.finished),
             "containerID": self.container_id(container, ended.run),
-        })
+        });
+        if let Some(error) = container.not_started.as_ref().filter(|_| ended.reason == "StartError") {
+            terminated["message"] = error.as_str().into();
+        }
+        terminated
     }
 
     fn container_id(&self, container: &Container, run: u32) -> String {
@@ -270,21 +292,11 @@ fn shown(container: &Container, pod: &str, has_inits: bool) -> Value {
         }
     };
     match &container.state {
-        State::Waiting | State::Pulling if container.last.is_none() => waiting(
-            if has_inits && container.role == Role::App && container.next.is_none() && container.state == State::Waiting
-            {
-                "PodInitializing"
-            } else {
-                "ContainerCreating"
-            },
-            String::new(),
-        ),
-        State::Waiting | State::Pulling => waiting("ContainerCreating", String::new()),
-        State::Unreadable(error) => waiting("CreateContainerConfigError", error.clone()),
+        State::Waiting if has_inits => waiting("PodInitializing", String::new()),
+        State::Waiting => waiting("ContainerCreating", String::new()),
+        State::Refused(reason, message) => waiting(reason, message.clone()),
         State::NotPulled {
-            error,
-            backing_off: false,
-            ..
+            error, shown: false, ..
         } => waiting("ErrImagePull", error.clone()),
         State::NotPulled { error, .. } => waiting(
             "ImagePullBackOff",
@@ -302,7 +314,10 @@ fn shown(container: &Container, pod: &str, has_inits: bool) -> Value {
                 ),
             )
         }
-        State::Ended(_) => json!({}),
+        State::Ended(_) => match &container.not_started {
+            Some(error) if container.next.is_some() => waiting("RunContainerError", error.clone()),
+            _ => json!({}),
+        },
     }
 }
 

@@ -119,7 +119,7 @@ fn tells_the_story_of_a_bad_week() {
       Available=True MinimumReplicasAvailable
       Progressing=True NewReplicaSetAvailable
     One pod crashes for two minutes
-      web-69f94f5d48 on n1: CrashLoopBackOff restarts=4
+      web-69f94f5d48 on n1: Error restarts=4
       web-69f94f5d48 on n2: Running ready restarts=0
       web-69f94f5d48 on n3: Running ready restarts=0
     It is evicted

@@ -1,0 +1,73 @@
+//! What must be there before a container can be made or a volume mounted: ConfigMaps and Secrets, and keys in them.
+
+use serde_json::Value;
+
+use crate::simulation::kubernetes::{
+    resources::{CONFIGMAPS, ResourceId, SECRETS},
+    world::World,
+};
+
+/// A ConfigMap or a Secret that somebody names.
+#[derive(Clone, Debug)]
+pub(super) struct Need {
+    resource: ResourceId,
+    name: String,
+    /// One of its keys.
+    key: Option<String>,
+    /// The volume that it is for.
+    pub(super) volume: String,
+}
+
+/// Two names of one thing: in a reference, and in messages.
+const KINDS: [(ResourceId, &str, &str); 2] = [(CONFIGMAPS, "configmap", "ConfigMap"), (SECRETS, "secret", "Secret")];
+
+fn need(resource: ResourceId, reference: &Value, volume: &str) -> Option<Need> {
+    let name = reference["name"]
+        .as_str()
+        .or_else(|| reference["secretName"].as_str())?;
+    (reference["optional"] != true).then(|| Need {
+        resource,
+        name: name.to_owned(),
+        key: reference["key"].as_str().map(str::to_owned),
+        volume: volume.to_owned(),
+    })
+}
+
+/// What the variables of a container come from.
+pub(super) fn of_container(container: &Value) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for from in container["envFrom"].as_array().into_iter().flatten() {
+        needs.extend(need(CONFIGMAPS, &from["configMapRef"], ""));
+        needs.extend(need(SECRETS, &from["secretRef"], ""));
+    }
+    for variable in container["env"].as_array().into_iter().flatten() {
+        needs.extend(need(CONFIGMAPS, &variable["valueFrom"]["configMapKeyRef"], ""));
+        needs.extend(need(SECRETS, &variable["valueFrom"]["secretKeyRef"], ""));
+    }
+    needs
+}
+
+/// What the volumes of a pod are filled with.
+pub(super) fn of_volumes(spec: &Value) -> Vec<Need> {
+    let mut needs = Vec::new();
+    for volume in spec["volumes"].as_array().into_iter().flatten() {
+        let name = volume["name"].as_str().unwrap_or_default();
+        needs.extend(need(CONFIGMAPS, &volume["configMap"], name));
+        needs.extend(need(SECRETS, &volume["secret"], name));
+    }
+    needs
+}
+
+/// What a kubelet says of the first that is missing.
+pub(super) fn missing(world: &World, namespace: &str, needs: &[Need]) -> Option<String> {
+    needs.iter().find_map(|need| {
+        let (_, word, kind) = KINDS.iter().find(|(resource, ..)| *resource == need.resource)?;
+        let Some(object) = world.find(need.resource, namespace, &need.name) else {
+            return Some(format!("{word} \"{}\" not found", need.name));
+        };
+        let key = need.key.as_ref()?;
+        let value = object.bare();
+        let there = ["data", "binaryData"].iter().any(|field| !value[field][key].is_null());
+        (!there).then(|| format!("couldn't find key {key} in {kind} {namespace}/{}", need.name))
+    })
+}
