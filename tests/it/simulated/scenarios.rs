@@ -208,7 +208,7 @@ pub fn all() -> Vec<Scenario> {
             vec![
                 (0, FIRES),
                 (90, Change(|cluster| cluster.begin_crashing(&cluster.pod("cart", 0)))),
-                (170, FIRES),
+                (350, FIRES),
             ],
         ),
         scenario(
@@ -240,6 +240,8 @@ fn fifty_pods_of_one_deployment_are_one_run() {
         |cluster| {
             cluster.deployment("cart", 51);
             cluster.crash(&cluster.pods("cart")[..50]);
+            // The run takes a minute and a half. Meanwhile none of them may run for a moment: it would be let go as healthy.
+            cluster.wait(jiff::SignedDuration::from_secs(160));
         },
         vec![(0, FIRES)],
     )
