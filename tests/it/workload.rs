@@ -174,8 +174,10 @@ impl World {
         self.wait("the pod to be in a crash loop", async || {
             let live = self.pods().get_opt(name).await.unwrap()?;
             let statuses = live.status?.container_statuses?;
-            let waiting = statuses.first()?.state.as_ref()?.waiting.as_ref()?;
-            (waiting.reason.as_deref() == Some("CrashLoopBackOff")).then_some(())
+            let status = statuses.first()?;
+            let state = status.state.as_ref()?;
+            // Between two lives it is mostly terminated.
+            (status.restart_count >= 5 && (state.terminated.is_some() || state.waiting.is_some())).then_some(())
         })
         .await;
     }

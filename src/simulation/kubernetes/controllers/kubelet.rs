@@ -13,8 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
-    conditions::{self, Condition},
-    latency, node, pod,
+    conditions, latency, node, pod,
     quantity::Quantity,
     record::{About, Kind, Recorder},
 };
@@ -26,16 +25,19 @@ use crate::simulation::kubernetes::{
 
 mod back_off;
 mod container;
+mod end;
 pub mod life;
 mod needs;
 mod pressure;
 mod probe;
+mod read;
 mod start;
 mod status;
 #[cfg(test)]
 mod tests;
+mod turn;
 
-use container::{Container, Ended, Restart, Role, State, Told};
+use container::{Container, Restart, Role};
 
 const NAME: &str = "kubelet";
 
@@ -214,86 +216,6 @@ impl Kubelets {
         world.schedule(world.now() + latency::POD_SEEN, Due::about(NAME, "look", key.clone()));
     }
 
-    fn read(&mut self, world: &World, object: &Arc<Object>, node: Arc<str>) -> Pod {
-        let value = object.bare();
-        let spec = &value["spec"];
-        let restart = match spec["restartPolicy"].as_str() {
-            Some("Never") => Restart::Never,
-            Some("OnFailure") => Restart::OnFailure,
-            _ => Restart::Always,
-        };
-        let grace = SignedDuration::from_secs(pod::number(&spec["terminationGracePeriodSeconds"], 30));
-        let mut containers = Vec::new();
-        for (field, init) in [("initContainers", true), ("containers", false)] {
-            for container in spec[field].as_array().into_iter().flatten() {
-                let role = match (init, container["restartPolicy"] == "Always") {
-                    (false, _) => Role::App,
-                    (true, true) => Role::Sidecar,
-                    (true, false) => Role::Init,
-                };
-                let mut read = Container::read(container, role, restart, grace);
-                read.needs = needs::of_container(container);
-                containers.push(read);
-            }
-        }
-        let (host_ip, ip) = self.address(world, &node, spec["hostNetwork"] == true);
-        let gates = spec["readinessGates"].as_array().into_iter().flatten();
-        Pod {
-            key: object.key().clone(),
-            uid: Arc::clone(object.uid()),
-            words: pod::in_words(object),
-            restart,
-            containers,
-            gates: gates
-                .filter_map(|gate| gate["conditionType"].as_str().map(str::to_owned))
-                .collect(),
-            open_gates: Vec::new(),
-            deadline: spec["activeDeadlineSeconds"]
-                .as_i64()
-                .map(|seconds| world.now() + SignedDuration::from_secs(seconds)),
-            seen: world.now(),
-            sandbox: world.now() + latency::POD_SEEN + latency::SANDBOX,
-            sandboxed: false,
-            pause: world.now() + latency::POD_SEEN + latency::SANDBOX + latency::STARTING,
-            volumes: needs::of_volumes(spec),
-            mount: latency::MOUNT_BACK_OFF.0,
-            over: None,
-            ip,
-            host_ip,
-            annotations: value["metadata"]["annotations"].clone(),
-            generation: object.generation(),
-            stopping: None,
-            failed: None,
-            refused: false,
-            gone: None,
-            wake: 0,
-            next: None,
-            written: 0,
-            node,
-        }
-    }
-
-    /// The node's address, and one for a pod on it.
-    fn address(&mut self, world: &World, node: &Arc<str>, host: bool) -> (String, String) {
-        let number = self.addresses.len();
-        let (number, last) = self.addresses.entry(Arc::clone(node)).or_insert((number, 1));
-        *last = if *last >= 254 { 2 } else { *last + 1 };
-        let said = world.find(NODES, "", node).and_then(|object| {
-            let status = object.status();
-            let addresses = status["addresses"].as_array().cloned().unwrap_or_default();
-            let internal = addresses.iter().find(|address| address["type"] == "InternalIP")?;
-            internal["address"].as_str().map(str::to_owned)
-        });
-        let (high, low) = (*number / 256, *number % 256);
-        let node_ip = said.unwrap_or_else(|| format!("10.1.{high}.{low}"));
-        let ip = if host {
-            node_ip.clone()
-        } else {
-            format!("10.{}.{low}.{last}", 64 + high)
-        };
-        (node_ip, ip)
-    }
-
     /// A pod's turn. `look`: somebody else has changed it, or its node is back.
     fn turn(&mut self, world: &mut World, key: &Key, look: bool) {
         let Some(object) = world.get(key).cloned() else {
@@ -365,48 +287,6 @@ impl Kubelets {
         self.plan(world, pod);
     }
 
-    /// Whether the node has room for it: the scheduler saw to that, whoever set `nodeName` by hand did not.
-    fn admit(&mut self, world: &mut World, object: &Arc<Object>, pod: &mut Pod) {
-        let Some(node) = world.find(NODES, "", &pod.node).cloned() else {
-            return;
-        };
-        let room = node::facts(&node);
-        let mut used = pod::Requests::default();
-        let mut pods = 0;
-        for other in world.pods_on(&pod.node).filter(|other| other.uid() != &pod.uid) {
-            let facts = pod::facts(other);
-            if facts.running_or_coming() {
-                pods += 1;
-                used.cpu += facts.requests.cpu;
-                used.memory += facts.requests.memory;
-            }
-        }
-        let wanted = pod::facts(object).requests;
-        let short = |name: &'static str, asked: i64, used: i64, all: i64| {
-            (asked > 0 && used + asked > all).then(|| {
-                let message = format!(
-                    "Pod was rejected: Node didn't have enough resource: {}, requested: {asked}, used: {used}, capacity: {all}",
-                    &name["OutOf".len()..]
-                );
-                (name, message)
-            })
-        };
-        let refusal = short("OutOfpods", 1, pods, room.pods)
-            .or_else(|| short("OutOfcpu", wanted.cpu, used.cpu, room.allocatable.cpu))
-            .or_else(|| short("OutOfmemory", wanted.memory, used.memory, room.allocatable.memory));
-        if let Some((reason, message)) = refusal {
-            let event = message.trim_start_matches("Pod was rejected: ").to_owned();
-            self.events.record_on(
-                world,
-                &pod.node,
-                &About::object(object),
-                (Kind::Warning, reason, &event),
-            );
-            pod.failed = Some((reason, message));
-            pod.refused = true;
-        }
-    }
-
     /// What somebody else has changed: deletion, scripts, resources, gates.
     fn look(&mut self, world: &mut World, object: &Arc<Object>, pod: &mut Pod) {
         let now = world.now();
@@ -470,100 +350,6 @@ impl Kubelets {
         }
     }
 
-    /// One round over the containers. Returns whether anything happened.
-    fn step(&mut self, world: &mut World, object: &Arc<Object>, pod: &mut Pod, now: Timestamp) -> bool {
-        if now < pod.sandbox || pod.refused {
-            return false;
-        }
-        let mut changed = false;
-        let mut blocked = false;
-        let halted = pod.stopping.is_some() || pod.failed.is_some();
-        for index in 0..pod.containers.len() {
-            let mut told = Vec::new();
-            let here = self.has_image(world, &pod.node, &pod.containers[index].image);
-            let container = &mut pod.containers[index];
-            let (lets_on, ran) = (container.lets_on(), container.restarts);
-            changed |= container.step(now, here, &mut told);
-            if !halted && !blocked && pod.pause <= now && container.wants_start(now) {
-                let life = life::read(&object.metadata()["annotations"], &container.name)
-                    .map(|life| life.now(world, object, &container.name));
-                let refusal = needs::missing(world, object.namespace(), &container.needs)
-                    .map(|message| ("CreateContainerConfigError", message));
-                container.begin_again(now);
-                container.pull(life, (here, refusal), now, &mut told);
-                changed = true;
-            }
-            if container.role != Role::App && container.lets_on() && (!lets_on || ran != container.restarts) {
-                pod.pause = now + latency::STARTING;
-            }
-            blocked |= !container.lets_on();
-            self.tell(world, object, pod, index, told);
-        }
-        changed
-    }
-
-    /// Whether an image need not be pulled.
-    fn has_image(&self, world: &World, node: &Arc<str>, image: &str) -> bool {
-        let known = self.images.contains(&(Arc::clone(node), image.to_owned()));
-        known
-            || world
-                .find(NODES, "", node)
-                .is_some_and(|node| node::facts(node).life.images.iter().any(|there| there == image))
-    }
-
-    /// Mounts the volumes, without which there is no sandbox. Returns whether anything happened.
-    fn mount(&mut self, world: &mut World, object: &Object, pod: &mut Pod, now: Timestamp) -> bool {
-        if pod.sandboxed || now < pod.sandbox || pod.refused {
-            return false;
-        }
-        let missing = pod.volumes.iter().find_map(|need| {
-            let message = needs::missing(world, object.namespace(), std::slice::from_ref(need))?;
-            Some(format!(
-                "MountVolume.SetUp failed for volume \"{}\" : {message}",
-                need.volume
-            ))
-        });
-        let halted = pod.stopping.is_some() || pod.failed.is_some();
-        let Some(message) = missing.filter(|_| !halted) else {
-            pod.sandboxed = true;
-            return true;
-        };
-        let about = About::object(object);
-        self.events
-            .record_on(world, &pod.node, &about, (Kind::Warning, "FailedMount", &message));
-        pod.sandbox = now + pod.mount;
-        pod.pause = pod.sandbox + latency::STARTING;
-        pod.mount = (pod.mount * 2).min(latency::MOUNT_BACK_OFF.1);
-        false
-    }
-
-    fn tell(&mut self, world: &mut World, object: &Object, pod: &Pod, index: usize, told: Vec<Told>) {
-        let container = &pod.containers[index];
-        for one in told {
-            match one {
-                Told::Event(kind, reason, message) => {
-                    let message = if reason == "BackOff" && message.is_empty() {
-                        format!(
-                            "Back-off restarting failed container {} in pod {}",
-                            container.name, pod.words
-                        )
-                    } else {
-                        message
-                    };
-                    let message = message.replace(probe::POD, &pod.ip);
-                    let about = pod.about(object, container);
-                    self.events
-                        .record_on(world, &pod.node, &about, (kind, reason, &message));
-                }
-                Told::Printed(at, line) => world.logs_mut().print(&pod.uid, &container.name, at, &line),
-                Told::Restarted => world.logs_mut().restart(&pod.uid, &container.name),
-                Told::Pulled => {
-                    self.images.insert((Arc::clone(&pod.node), container.image.clone()));
-                }
-            }
-        }
-    }
-
     fn show(&mut self, world: &mut World, pod: &mut Pod) {
         let now = world.now();
         let shown = world.write_status(&pod.key, NAME, |status| pod.status(status, now));
@@ -598,47 +384,6 @@ impl Kubelets {
                 world.schedule(at, due);
             }
         }
-    }
-
-    /// The end of a pod that its kubelet evicts.
-    fn evict(&mut self, world: &mut World, key: &Key, message: String) {
-        let Some(object) = world.get(key).cloned() else { return };
-        let Some(mut pod) = self.pods.remove(key) else { return };
-        let now = world.now();
-        self.events.record_on(
-            world,
-            &pod.node,
-            &About::object(&object),
-            (Kind::Warning, "Evicted", &message),
-        );
-        self.kill(world, &object, &mut pod, SignedDuration::ZERO);
-        pod.failed = Some(("Evicted", message.clone()));
-        while self.step(world, &object, &mut pod, now) {}
-        for container in &mut pod.containers {
-            if container.state == State::Waiting {
-                container.state = State::Ended(Ended {
-                    code: 137,
-                    reason: "ContainerStatusUnknown",
-                    started: now,
-                    finished: now,
-                    run: 0,
-                });
-            }
-        }
-        world
-            .update_status(key, NAME, |status| {
-                let condition = Condition {
-                    kind: "DisruptionTarget",
-                    status: "True",
-                    reason: "TerminationByKubelet",
-                    message: &message,
-                };
-                conditions::set(status, condition, now);
-            })
-            .ok();
-        self.show(world, &mut pod);
-        self.plan(world, &mut pod);
-        self.pods.insert(key.clone(), pod);
     }
 }
 

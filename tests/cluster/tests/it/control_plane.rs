@@ -180,23 +180,25 @@ async fn an_annotation_makes_a_pod_crash() {
     pods.patch(&name, &PatchParams::default(), &Patch::Merge(fault))
         .await
         .unwrap();
-    eventually("the pod waits to be restarted", || async {
-        let status = pods
-            .get(&name)
-            .await
-            .unwrap()
-            .status
-            .unwrap()
-            .container_statuses
-            .unwrap()
-            .remove(0);
-        let waiting = status
-            .state
-            .and_then(|state| state.waiting)
-            .and_then(|waiting| waiting.reason);
-        waiting.as_deref() == Some("CrashLoopBackOff") && status.restart_count == 7 && !status.ready
+    let shown = || async {
+        let status = pods.get(&name).await.unwrap().status.unwrap();
+        status.container_statuses.unwrap().remove(0)
+    };
+    eventually("the container ends", || async {
+        let status = shown().await;
+        let ended = status.state.and_then(|state| state.terminated);
+        ended.is_some_and(|ended| ended.reason.as_deref() == Some("Error"))
+            && status.restart_count == 7
+            && !status.ready
     })
     .await;
+    eventually("it waits to be started again", || async {
+        let status = shown().await;
+        let waiting = status.state.and_then(|state| state.waiting);
+        waiting.is_some_and(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff")) && !status.ready
+    })
+    .await;
+    eventually("it was started again", || async { shown().await.restart_count == 8 }).await;
 }
 
 #[tokio::test]

@@ -2,13 +2,20 @@
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
-use super::Kubelets;
+use jiff::SignedDuration;
+
+use super::{
+    Kubelets, NAME,
+    container::{Ended, State},
+};
 use crate::simulation::kubernetes::{
     controllers::{
+        conditions::{self, Condition},
         latency,
         node::{self, NodeLife},
         pod,
         quantity::{Quantity, bytes},
+        record::{About, Kind},
         usage::Meter,
     },
     world::{Due, Key, Object, World},
@@ -55,6 +62,47 @@ impl Kubelets {
         *evicted += 1;
         let message = message(world, &victim, life.memory_pressure);
         self.evict(world, victim.key(), message);
+    }
+
+    /// The end of a pod that its kubelet evicts.
+    fn evict(&mut self, world: &mut World, key: &Key, message: String) {
+        let Some(object) = world.get(key).cloned() else { return };
+        let Some(mut pod) = self.pods.remove(key) else { return };
+        let now = world.now();
+        self.events.record_on(
+            world,
+            &pod.node,
+            &About::object(&object),
+            (Kind::Warning, "Evicted", &message),
+        );
+        self.kill(world, &object, &mut pod, SignedDuration::ZERO);
+        pod.failed = Some(("Evicted", message.clone()));
+        while self.step(world, &object, &mut pod, now) {}
+        for container in &mut pod.containers {
+            if container.state == State::Waiting {
+                container.state = State::Ended(Ended {
+                    code: 137,
+                    reason: "ContainerStatusUnknown",
+                    started: now,
+                    finished: now,
+                    run: 0,
+                });
+            }
+        }
+        world
+            .update_status(key, NAME, |status| {
+                let condition = Condition {
+                    kind: "DisruptionTarget",
+                    status: "True",
+                    reason: "TerminationByKubelet",
+                    message: &message,
+                };
+                conditions::set(status, condition, now);
+            })
+            .ok();
+        self.show(world, &mut pod);
+        self.plan(world, &mut pod);
+        self.pods.insert(key.clone(), pod);
     }
 }
 
