@@ -4,7 +4,7 @@
 //! - The same sightings in the same order, for each pod.
 //! - Each comes after the one before it in the same time, give or take 2.5 s and half of the shorter of the two.
 //! - How soon after a failure the back-off shows (`CrashLoopBackOff`, `ImagePullBackOff`) is chance: these sightings have no time
-//!   of their own, the next one counts from the one before them.
+//!   of their own, the next one counts from the one before them, and whether a scrape sees them is chance too.
 //! - The same Events; how often, give or take 2 and half of the smaller number.
 //! - The same series of kube-state-metrics with the same values, as far as they last for 3 s.
 
@@ -25,10 +25,15 @@ pub fn find(recorded: &Telling, told: &Telling) -> Vec<Difference> {
     sightings(&recorded.sightings, &told.sightings, &mut found);
     events(recorded, told, &mut found);
     let (before, now) = (recorded.series.lasting(recorded.ended), told.series.lasting(told.ended));
-    for series in before.iter().filter(|series| !told.series.had(series)) {
+    let timed = |series: &&String| {
+        !["CrashLoopBackOff", "ImagePullBackOff"]
+            .iter()
+            .any(|word| series.contains(word))
+    };
+    for series in before.iter().filter(timed).filter(|series| !told.series.had(series)) {
         found.push(difference(format!("metrics.{series}"), Some(json!(true)), None));
     }
-    for series in now.iter().filter(|series| !recorded.series.had(series)) {
+    for series in now.iter().filter(timed).filter(|series| !recorded.series.had(series)) {
         found.push(difference(format!("metrics.{series}"), None, Some(json!(true))));
     }
     found

@@ -4,7 +4,7 @@ use selfhealer::{domain::runbook::Mode, simulation::kubernetes::resources::DEPLO
 use serde_json::Value;
 
 use super::{
-    cluster::{Cluster, SHOP, key, name},
+    cluster::{Cluster, SHOP, is_crash_looping, key, name},
     prepared::Prepared,
     scenario::{Act, Scenario, about, firing, resolved, scenario},
     stage::play,
@@ -36,11 +36,9 @@ fn first_of(cluster: &Cluster, name: &str) -> Value {
     pods.find(|pod| self::name(pod) == name).unwrap()
 }
 
-/// The pods of an app that wait for their next restart.
+/// The pods of an app that keep crashing.
 fn crash_looping(cluster: &Cluster, app: &str) -> Vec<Value> {
-    let looping =
-        |pod: &Value| pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "CrashLoopBackOff";
-    cluster.pods(app).into_iter().filter(looping).collect()
+    cluster.pods(app).into_iter().filter(is_crash_looping).collect()
 }
 
 /// Alertmanager tells of every pod that is in a crash loop.
