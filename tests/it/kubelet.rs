@@ -20,6 +20,7 @@ mod telling;
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
+use compare::Teller;
 use story::Story;
 use telling::Telling;
 
@@ -75,7 +76,10 @@ fn the_simulated_kubelet_shows_what_a_real_one_does() {
         if std::env::var("SHOW").is_ok() {
             println!("=== {}\n{}", story.name, told.write(story));
         }
-        found.insert(story.name.clone(), compare::find(&recorded(story), &told));
+        found.insert(
+            story.name.clone(),
+            compare::find(&recorded(story), &told, Teller::Simulated),
+        );
     }
     let known: &'static str = fs::read_to_string(folder().join("known.txt")).unwrap().leak();
     let mut exceptions = Exceptions::of(known);
@@ -104,10 +108,14 @@ async fn a_real_kubelet_shows_what_was_recorded() {
         if anew {
             fs::write(recording(story), told.write(story)).unwrap();
         } else {
-            found.insert(story.name.clone(), compare::find(&recorded(story), told));
+            found.insert(story.name.clone(), compare::find(&recorded(story), told, Teller::Real));
         }
     }
     let mut text = String::new();
     let differing = report(found, &mut Exceptions::of(""), &mut text);
-    assert!(text.is_empty(), "{differing} of {} stories differ\n{text}", told.len());
+    let number = told.len();
+    assert!(
+        text.is_empty(),
+        "{differing} of {number} stories differ (real: as recorded, simulated: as seen now)\n{text}"
+    );
 }

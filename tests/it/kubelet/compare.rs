@@ -5,6 +5,8 @@
 //! - Each comes after the one before it in the same time, give or take 2.5 s and half of the shorter of the two.
 //! - How soon after a failure the back-off shows (`CrashLoopBackOff`, `ImagePullBackOff`) is chance: these sightings have no time
 //!   of their own, the next one counts from the one before them, and whether a scrape sees them is chance too.
+//! - Between two tellings of a real kubelet what lasted for less than a second may be missing: it writes what is there when it comes
+//!   to writing. The simulated one has to show it.
 //! - The same Events; how often, give or take 2 and half of the smaller number.
 //! - The same series of kube-state-metrics with the same values, as far as they last for 3 s.
 
@@ -19,10 +21,20 @@ use crate::differential::difference::Difference;
 /// Seconds that may always be between two moments.
 const SLACK: f64 = 2.5;
 
-/// Where two tellings differ; the first was recorded.
-pub fn find(recorded: &Telling, told: &Telling) -> Vec<Difference> {
+/// How long something must have been there to be written by a real kubelet in any case.
+const PASSING: f64 = 1.0;
+
+/// Who tells a story again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teller {
+    Simulated,
+    Real,
+}
+
+/// Where a telling differs from what was recorded.
+pub fn find(recorded: &Telling, told: &Telling, teller: Teller) -> Vec<Difference> {
     let mut found = Vec::new();
-    sightings(&recorded.sightings, &told.sightings, &mut found);
+    sightings((&recorded.sightings, &told.sightings), teller, &mut found);
     events(recorded, told, &mut found);
     let (before, now) = (recorded.series.lasting(recorded.ended), told.series.lasting(told.ended));
     let timed = |series: &&String| {
@@ -48,7 +60,7 @@ fn difference(path: String, real: Option<Value>, simulated: Option<Value>) -> Di
     }
 }
 
-fn sightings(recorded: &[Sighting], told: &[Sighting], found: &mut Vec<Difference>) {
+fn sightings((recorded, told): (&[Sighting], &[Sighting]), teller: Teller, found: &mut Vec<Difference>) {
     let mut subjects: Vec<_> = recorded.iter().chain(told).map(|seen| whose(&seen.text)).collect();
     subjects.sort_unstable();
     subjects.dedup();
@@ -57,18 +69,24 @@ fn sightings(recorded: &[Sighting], told: &[Sighting], found: &mut Vec<Differenc
             let all = all.iter().filter(|seen| whose(&seen.text) == subject);
             all.cloned().collect()
         };
-        of_one(&of(recorded), &of(told), found);
+        of_one((&of(recorded), &of(told)), teller, found);
     }
 }
 
-fn of_one(recorded: &[Sighting], told: &[Sighting], found: &mut Vec<Difference>) {
+fn of_one((recorded, told): (&[Sighting], &[Sighting]), teller: Teller, found: &mut Vec<Difference>) {
+    let passing = |all: &[Sighting], index: usize| {
+        let next = all.get(index + 1);
+        teller == Teller::Real && next.is_some_and(|next| next.at - all[index].at < PASSING)
+    };
     let pairs = common(recorded, told);
     let (mut left, mut right) = (0, 0);
     for (one, other) in pairs.iter().copied().chain([(recorded.len(), told.len())]) {
-        for seen in &recorded[left..one] {
+        for index in (left..one).filter(|index| !passing(recorded, *index)) {
+            let seen = &recorded[index];
             found.push(difference(format!("seen.{}", seen.text), Some(json!(seen.at)), None));
         }
-        for seen in &told[right..other] {
+        for index in (right..other).filter(|index| !passing(told, *index)) {
+            let seen = &told[index];
             found.push(difference(format!("seen.{}", seen.text), None, Some(json!(seen.at))));
         }
         (left, right) = (one + 1, other + 1);
@@ -135,5 +153,71 @@ fn events(recorded: &Telling, told: &Telling, found: &mut Vec<Difference>) {
                 Some(json!(other.count)),
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn telling(seen: &[(f64, &str)]) -> Telling {
+        let seen = seen.iter().map(|(at, text)| Sighting {
+            at: *at,
+            text: (*text).to_owned(),
+        });
+        let mut telling = Telling::default();
+        telling.sightings.extend(seen);
+        telling
+    }
+
+    fn paths(recorded: &[(f64, &str)], told: &[(f64, &str)]) -> Vec<String> {
+        let found = find(&telling(recorded), &telling(told), Teller::Simulated);
+        found.into_iter().map(|difference| difference.path).collect()
+    }
+
+    #[test]
+    fn what_is_missing_or_late_is_a_difference() {
+        let all = [(0.0, "up"), (20.0, "down"), (30.0, "up again")];
+        assert_eq!(paths(&all, &all), [] as [&str; 0]);
+        assert_eq!(paths(&all, &[all[0], all[2]]), ["seen.down"]);
+        assert_eq!(paths(&[all[0], all[2]], &all), ["seen.down"]);
+        assert_eq!(
+            paths(&all, &[all[0], (32.0, "down"), (40.0, "up again")]),
+            [] as [&str; 0]
+        );
+        let late = [all[0], (33.0, "down"), (43.0, "up again")];
+        assert_eq!(paths(&all, &late), ["time.down"]);
+    }
+
+    #[test]
+    fn a_back_off_may_begin_to_show_at_any_moment_but_what_follows_it_has_its_time() {
+        let shown = |at| {
+            [
+                (0.0, "a terminated"),
+                (at, "a waiting CrashLoopBackOff"),
+                (80.0, "a running"),
+            ]
+        };
+        assert_eq!(paths(&shown(1.0), &shown(79.0)), [] as [&str; 0]);
+        let late = [
+            (0.0, "a terminated"),
+            (1.0, "a waiting CrashLoopBackOff"),
+            (200.0, "a running"),
+        ];
+        assert_eq!(paths(&shown(1.0), &late), ["time.a running"]);
+    }
+
+    #[test]
+    fn only_a_real_kubelet_may_leave_out_what_passes() {
+        let (all, less) = ([(0.0, "a"), (0.4, "b"), (0.8, "c")], [(0.0, "a"), (0.8, "c")]);
+        assert_eq!(paths(&all, &less), ["seen.b"]);
+        let found = find(&telling(&all), &telling(&less), Teller::Real);
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn pods_that_do_something_at_the_same_time_have_no_order() {
+        let one = [(1.0, "first: gone"), (1.0, "second: up")];
+        assert_eq!(paths(&one, &[one[1], one[0]]), [] as [&str; 0]);
     }
 }
