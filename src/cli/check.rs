@@ -214,16 +214,16 @@ mod tests {
           |         ^^
 
         warning: without a cooldown, a run may act again at once
-          --> runbooks/a.yaml:47:15
+          --> runbooks/a.yaml:54:15
            |
-        47 |     cooldown: 0s
+        54 |     cooldown: 0s
            |               ^^
            = help: write for example `30m`, unless `maxAttempts` and `rate` are enough
 
         error: `maxAttempt` is not a field of `guards`
-          --> runbooks/b.yaml:48:5
+          --> runbooks/b.yaml:55:5
            |
-        48 |     maxAttempt: 1
+        55 |     maxAttempt: 1
            |     ^^^^^^^^^^
            = help: did you mean `maxAttempts`?
 

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
@@ -294,9 +294,13 @@ fn shipped() -> Compiled {
     Compiled::parse(include_str!("../../runbooks/crash-looping-pod.yaml")).unwrap()
 }
 
+fn now() -> Timestamp {
+    "2026-01-01T12:00:00Z".parse().unwrap()
+}
+
 fn holds(compiled: &Compiled, target: &Json, root: &Json) -> Vec<bool> {
     let nothing = BTreeMap::new();
-    let variables = Variables::new(Some(target), Some(root), &nothing, &nothing, Timestamp::UNIX_EPOCH);
+    let variables = Variables::new(Some(target), Some(root), &nothing, &nothing, now());
     compiled
         .conditions
         .iter()
@@ -339,12 +343,19 @@ fn the_crash_looping_pod_is_found_by_its_alert() {
 #[test]
 fn the_crash_looping_pod_is_evicted_only_if_a_sibling_works() {
     let compiled = shipped();
-    let pod = |state: Json, restarts: i64| {
-        json!({"status": {"containerStatuses": [
-            {"name": "side", "restartCount": 0, "state": {"running": {}}},
-            {"name": "web", "restartCount": restarts, "state": state},
-        ]}})
+    let ended = |seconds: i64| {
+        let finished = now() - SignedDuration::from_secs(seconds);
+        json!({"terminated": {"exitCode": 3, "finishedAt": finished.to_string()}})
     };
+    let web = |state: Json, restarts: i64| json!({"name": "web", "restartCount": restarts, "ready": false, "state": state, "lastState": ended(60)});
+    let side = json!({"name": "side", "restartCount": 0, "ready": true, "state": {"running": {}}});
+    let pod = |state: Json, restarts: i64| json!({"status": {"containerStatuses": [side, web(state, restarts)]}});
+    let sidecar =
+        |state: Json| json!({"status": {"initContainerStatuses": [web(state, 3)], "containerStatuses": [side]}});
+    let mut serving = pod(json!({"running": {}}), 9);
+    serving["status"]["containerStatuses"][1]["ready"] = true.into();
+    let mut no_image = pod(json!({"waiting": {"reason": "ImagePullBackOff"}}), 9);
+    no_image["status"]["containerStatuses"][1]["lastState"] = ended(3600);
     let waiting = json!({"waiting": {"reason": "CrashLoopBackOff"}});
     let crashing = pod(waiting.clone(), 3);
     let deployment = |ready: Json| json!({"kind": "Deployment", "status": ready});
@@ -356,16 +367,33 @@ fn the_crash_looping_pod_is_evicted_only_if_a_sibling_works() {
         (&crashing, deployment(json!({"replicas": 3})), [true, false]),
         (&crashing, json!({"kind": "Job"}), [true, false]),
         (&pod(waiting, 2), deployment(json!({"readyReplicas": 1})), [false, true]),
+        // Most of the time between two lives it has just ended; what ended long ago does not restart.
+        (&pod(ended(5), 3), deployment(json!({"readyReplicas": 1})), [true, true]),
+        (
+            &pod(ended(700), 3),
+            deployment(json!({"readyReplicas": 1})),
+            [false, true],
+        ),
+        (
+            &sidecar(ended(5)),
+            deployment(json!({"readyReplicas": 1})),
+            [true, true],
+        ),
+        (
+            &sidecar(json!({"running": {}})),
+            deployment(json!({"readyReplicas": 1})),
+            [true, true],
+        ),
+        // It runs, and is not ready yet.
         (
             &pod(json!({"running": {}}), 9),
             deployment(json!({"readyReplicas": 1})),
-            [false, true],
+            [true, true],
         ),
-        (
-            &pod(json!({"waiting": {"reason": "ImagePullBackOff"}}), 9),
-            deployment(json!({"readyReplicas": 1})),
-            [false, true],
-        ),
+        // It runs and serves, however often it crashed.
+        (&serving, deployment(json!({"readyReplicas": 1})), [false, true]),
+        // Its image is gone, long after it crashed.
+        (&no_image, deployment(json!({"readyReplicas": 1})), [false, true]),
         // A pod that no kubelet has taken yet.
         (
             &json!({"status": {"phase": "Pending"}}),

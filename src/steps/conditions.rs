@@ -14,6 +14,9 @@ use crate::{
 /// How long one runbook's expressions may take; they take microseconds.
 const LIMIT: Duration = Duration::from_secs(2);
 
+/// How much of an expression is told.
+const LONGEST: usize = 120;
+
 /// What an expression came to, when it was not `true`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmet {
@@ -36,7 +39,12 @@ pub async fn hold(
         .iter()
         .cloned()
         .zip(&scene.runbook.runbook.conditions)
-        .map(|(expression, condition)| (expression, format!("{}: {}", condition.reason, condition.expr.source)))
+        .map(|(expression, condition)| {
+            (
+                expression,
+                format!("{}: {}", condition.reason, brief(&condition.expr.source)),
+            )
+        })
         .collect();
     evaluate(scene, named, alert, Some(target), root).await
 }
@@ -54,9 +62,17 @@ pub async fn expected(
         .iter()
         .cloned()
         .zip(&scene.runbook.runbook.verify.expect)
-        .map(|(expression, text)| (expression, text.source.clone()))
+        .map(|(expression, text)| (expression, brief(&text.source)))
         .collect();
     evaluate(scene, named, alert, target, root).await
+}
+
+/// The beginning of an expression: who is woken up reads the reason, and finds the rest in the runbook.
+fn brief(source: &str) -> String {
+    match source.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", source[..end].trim_end()),
+        None => source.to_owned(),
+    }
 }
 
 /// Off the asynchronous threads, and with an end: nothing that an author writes may stop the engine.

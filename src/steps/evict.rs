@@ -12,7 +12,7 @@ use crate::{
     cluster::{Cluster, ClusterError, Lineage, Sight},
     domain::{
         guard::Facts,
-        health::{PodHealth, pod, replicas},
+        health::{PodHealth, between_crashes, pod, replicas},
         journal::Intent,
         reason::Reason,
         run::BoundAlert,
@@ -58,26 +58,26 @@ pub async fn plan(scene: &Scene<'_>, evict: &Evict) -> Result<Plan, ClusterError
     {
         return Ok(wait);
     }
-    let mut passed_over: Vec<(&Target, Reason, String)> = Vec::new();
+    let mut passed_over: Vec<(&Target, PassedOver)> = Vec::new();
     for bound in &scene.binding.alerts {
         let seen = state.done.iter().any(|done| done.intent.target() == &bound.target);
-        if seen || passed_over.iter().any(|(target, ..)| **target == bound.target) {
+        if seen || passed_over.iter().any(|(target, _)| **target == bound.target) {
             continue;
         }
         match candidate(scene, bound).await? {
             Ok(plan) => return Ok(plan),
-            Err((reason, detail)) => passed_over.push((&bound.target, reason, detail)),
+            Err(why) => passed_over.push((&bound.target, why)),
         }
     }
-    if state.done.is_empty()
-        && let Some((target, reason, detail)) = passed_over.first()
-    {
-        return Ok(Plan::Refuse {
-            reason: *reason,
-            detail: format!("{}: {detail}", target.object),
-        });
+    if !state.done.is_empty() {
+        return Ok(complete(scene));
     }
-    Ok(complete(scene))
+    // What passes is waited for before what stays is told.
+    let waits = passed_over.iter().find(|(_, why)| why.passes);
+    Ok(match waits.or(passed_over.first()) {
+        Some((target, why)) => why.plan(target),
+        None => complete(scene),
+    })
 }
 
 fn complete(scene: &Scene<'_>) -> Plan {
@@ -123,12 +123,41 @@ async fn replacement(scene: &Scene<'_>, last: &DoneAction) -> Result<Option<Plan
     }
 }
 
-type PassedOver = (Reason, String);
+/// Why a pod is not evicted now.
+struct PassedOver {
+    reason: Reason,
+    detail: String,
+    /// It runs between two crashes, so another moment will tell.
+    passes: bool,
+}
+
+impl PassedOver {
+    fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+            passes: false,
+        }
+    }
+
+    fn plan(&self, target: &Target) -> Plan {
+        let (reason, detail) = (self.reason, format!("{}: {}", target.object, self.detail));
+        if self.passes {
+            Plan::Wait {
+                reason,
+                detail,
+                again: AGAIN,
+            }
+        } else {
+            Plan::Refuse { reason, detail }
+        }
+    }
+}
 
 async fn candidate(scene: &Scene<'_>, bound: &BoundAlert) -> Result<Result<Plan, PassedOver>, ClusterError> {
     let alert = scene.alert(bound.episode);
     if alert.is_some_and(|alert| !alert.firing) {
-        return Ok(Err((Reason::Resolved, "its alert has resolved".to_owned())));
+        return Ok(Err(PassedOver::new(Reason::Resolved, "its alert has resolved")));
     }
     let target = &bound.target;
     let (live, lineage) = match scene.seen.filter(|seen| seen.target == *target) {
@@ -138,26 +167,35 @@ async fn candidate(scene: &Scene<'_>, bound: &BoundAlert) -> Result<Result<Plan,
                 let lineage = scene.cluster.lineage(&target.object, &live).await?;
                 (live, lineage)
             }
-            Sight::Gone => return Ok(Err((Reason::TargetGone, "the pod is gone".to_owned()))),
+            Sight::Gone => return Ok(Err(PassedOver::new(Reason::TargetGone, "the pod is gone"))),
             Sight::Replaced { uid } => {
                 let detail = format!("the pod has been replaced by one with uid {uid}");
-                return Ok(Err((Reason::TargetReplaced, detail)));
+                return Ok(Err(PassedOver::new(Reason::TargetReplaced, detail)));
             }
         },
     };
     let health = pod(&live);
     if health == PodHealth::Terminating {
-        return Ok(Err((Reason::TargetGone, "the pod is terminating".to_owned())));
+        return Ok(Err(PassedOver::new(Reason::TargetGone, "the pod is terminating")));
     }
     let root = lineage.workload.as_ref().map(|(_, live)| live);
-    if already_healthy(scene, bound, &health, &live, root).await {
-        return Ok(Err((
-            Reason::AlreadyHealthy,
-            "nothing is wrong with it any more".to_owned(),
-        )));
-    }
-    if let Err(unmet) = conditions::hold(scene, alert, &live, root).await {
-        return Ok(Err((unmet.reason, unmet.detail)));
+    let unmet = if already_healthy(scene, bound, &health, &live, root).await {
+        Some((Reason::AlreadyHealthy, "nothing is wrong with it any more".to_owned()))
+    } else {
+        let unmet = conditions::hold(scene, alert, &live, root).await.err();
+        unmet.map(|unmet| (unmet.reason, unmet.detail))
+    };
+    if let Some((reason, detail)) = unmet {
+        let stable_for = scene.runbook.runbook.verify.stable_for;
+        let short_life = between_crashes(&live, stable_for, scene.now);
+        return Ok(Err(PassedOver {
+            reason,
+            detail: match short_life {
+                Some(until) => format!("{detail}; it has crashed before, and has to run until {until} to be trusted"),
+                None => detail,
+            },
+            passes: short_life.is_some(),
+        }));
     }
     Ok(Ok(Plan::Act {
         intent: Intent::Evict { target: target.clone() },

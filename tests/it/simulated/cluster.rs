@@ -18,6 +18,7 @@ pub const SHOP: &str = "shop";
 /// Crashes soon after each start. A kubelet has started it again five times then, and shows it as waiting for most of the
 /// next minute and a half: after shorter pauses that shows for a moment only.
 const CRASHES: &str = r#"{"ends": {"crashes": {"after": "1s", "exitCode": 2, "log": ["no database"]}}}"#;
+const CRASHES_LATER: &str = r#"{"ends": {"crashes": {"after": "20s", "exitCode": 2}}}"#;
 const CRASH_LOOP: SignedDuration = SignedDuration::from_secs(260);
 
 /// A cluster of three nodes, and the words in which scenarios speak of it.
@@ -183,6 +184,22 @@ impl Cluster {
             let live = self.0.with(|world| world.get(&key(pod)).unwrap().value());
             assert!(is_crash_looping(&live), "{live:#}");
         }
+    }
+
+    /// This pod lives for a while each time; returns when it does so after its third crash.
+    pub fn crash_after_a_while(&self, pod: &Value) {
+        self.change(&key(pod), |pod| {
+            pod["metadata"]["annotations"][life::ANNOTATION] = CRASHES_LATER.into();
+        });
+        for _ in 0..600 {
+            let live = self.0.with(|world| world.get(&key(pod)).unwrap().value());
+            let status = &live["status"]["containerStatuses"][0];
+            if status["restartCount"] == 3 && status["state"]["running"].is_object() {
+                return;
+            }
+            self.wait(SignedDuration::from_secs(1));
+        }
+        panic!("{} does not live a fourth time", name(pod));
     }
 
     /// Every pod that comes from now on crashes as well; the ones that are there run on.

@@ -176,6 +176,15 @@ pub fn all() -> Vec<Scenario> {
             vec![(0, Post(|cluster, now| vec![about(&cluster.pod("cart", 0), now)]))],
         )
         .runbook(CROWD),
+        // Ready at this second, and about to crash again.
+        scenario(
+            "between_two_crashes",
+            |cluster| {
+                cluster.deployment("cart", 2);
+                cluster.crash_after_a_while(&cluster.pod("cart", 0));
+            },
+            vec![(2, Post(|cluster, now| vec![about(&cluster.pod("cart", 0), now)]))],
+        ),
         scenario("shadow", sick, vec![(0, FIRES)]).mode(Mode::Shadow),
         scenario("dry_run", sick, vec![(0, FIRES)]).mode(Mode::DryRun),
         scenario(
