@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod evict;
 mod kinds;
+mod logs;
 mod read;
 
 pub use error::ClusterError;

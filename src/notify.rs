@@ -27,6 +27,7 @@ use crate::{
 };
 
 mod compose;
+mod evidence;
 pub mod example;
 mod incoming;
 mod message;

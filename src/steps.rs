@@ -139,7 +139,7 @@ pub async fn plan(scene: &Scene<'_>, step: &StepAction) -> Result<Plan, ClusterE
 pub async fn act(cluster: &Cluster, intent: &Intent, dry_run: bool, resumed: bool) -> Answer {
     match intent {
         Intent::Evict { target } => evict::act(cluster, target, dry_run, resumed).await,
-        Intent::Collect { target, events, yaml } => collect::act(cluster, target, *events, *yaml).await,
+        Intent::Collect { target, evidence } => collect::act(cluster, target, *evidence).await,
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     reason::Reason,
     run::{Binding, BoundAlert, Finish, RunId},
+    step::Evidence,
     target::Target,
 };
 
@@ -133,14 +134,13 @@ pub enum Intent {
         /// The pod.
         target: Target,
     },
-    /// Reads only: Events and YAML of the target.
+    /// Reads only.
     Collect {
         /// The object.
         target: Target,
-        /// The Events that name it.
-        events: bool,
-        /// The object itself.
-        yaml: bool,
+        /// What is kept of it.
+        #[serde(flatten)]
+        evidence: Evidence,
     },
 }
 

@@ -27,13 +27,18 @@ static TOKENS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// Text without what looks like a credential.
-pub fn text(text: &str) -> String {
-    let clean = match &*TOKENS {
+/// Text without what looks like a credential, however long.
+pub fn credentials(text: &str) -> String {
+    match &*TOKENS {
         Some(tokens) => tokens.replace_all(text, REDACTED).into_owned(),
         // A pattern that does not compile must not let anything through.
         None => REDACTED.to_owned(),
-    };
+    }
+}
+
+/// The beginning of a text without what looks like a credential.
+pub fn text(text: &str) -> String {
+    let clean = credentials(text);
     match clean.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &clean[..end]),
         None => clean,

@@ -76,6 +76,8 @@ pub struct DoneAction {
     pub intent: Intent,
     /// Ready replicas that mean that the replacement is there.
     pub ready_after: Option<i64>,
+    /// What came of it, in words.
+    pub summary: Option<String>,
 }
 
 /// Why nothing happens now.
@@ -143,7 +145,7 @@ impl State {
                 self.step_started.get_or_insert(at);
                 self.would.push(intent.clone());
             }
-            Entry::Done { .. } => {
+            Entry::Done { result, .. } => {
                 self.refusals = 0;
                 if let Some(open) = self.open.take() {
                     if open.intent.is_mutation() && !open.dry_run {
@@ -153,6 +155,7 @@ impl State {
                     self.done.push(DoneAction {
                         intent: open.intent,
                         ready_after: open.ready_after,
+                        summary: result["summary"].as_str().map(str::to_owned),
                     });
                 }
             }

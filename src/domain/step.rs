@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// One part of a runbook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -23,12 +25,31 @@ pub enum StepAction {
 /// Parameters of `collect`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collect {
-    /// The Kubernetes Events that name the target or its root.
+    /// What is kept.
+    pub evidence: Evidence,
+    /// Whether messages carry the evidence too; otherwise it stays in the journal.
+    pub share: bool,
+}
+
+/// Which parts of the evidence `collect` keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The Kubernetes Events that name the target.
     pub events: bool,
     /// The target's own YAML, redacted.
     pub yaml: bool,
-    /// Whether messages carry the evidence too; otherwise it stays in the journal.
-    pub share: bool,
+    /// What its containers printed. Absent in journals of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<Logs>,
+}
+
+/// Which logs of a pod's containers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logs {
+    /// Also of the run before the present one.
+    pub previous: bool,
+    /// So many lines, from the end.
+    pub tail_lines: u32,
 }
 
 /// Parameters of `evict`.

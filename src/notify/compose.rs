@@ -1,9 +1,7 @@
 //! What exactly is sent: read from the journal as it stands now.
 
-use serde_json::Value;
-
 use super::{
-    Notifier,
+    Notifier, evidence,
     message::mention,
     service::{Call, Service},
     view::{View, named, time},
@@ -135,7 +133,7 @@ impl Notifier {
                 parent: parent.clone(),
                 id: due.id.clone(),
                 title: format!("Evidence of {object}, collected {}", time(*at)),
-                text: evidence_text(result),
+                text: evidence::text(result),
                 inline: due.plain,
                 perhaps_twice,
             },
@@ -205,38 +203,4 @@ fn shared_evidence<'a>(story: &'a Story, runbook: Option<&'a Compiled>) -> impl 
         .enumerate()
         .filter(move |(_, recorded)| matches!(&recorded.entry, Entry::Done { step, .. } if shares(*step)))
         .map(|(index, _)| index)
-}
-
-/// Events a line each, then the rest as it was kept.
-fn evidence_text(result: &Value) -> String {
-    let mut text = String::new();
-    for event in result["events"].as_array().into_iter().flatten() {
-        let word = |field: &str| event[field].as_str().unwrap_or_default();
-        let count = match event["count"].as_i64() {
-            Some(count) if count > 1 => format!(" ×{count}"),
-            _ => String::new(),
-        };
-        let line = format!(
-            "{} {} {}{count}: {}\n",
-            word("at"),
-            word("type"),
-            word("reason"),
-            word("message")
-        );
-        text.push_str(line.trim_start());
-    }
-    let rest: serde_json::Map<String, Value> = result
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(name, value)| *name != "events" || !value.is_array())
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    if !rest.is_empty() {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&serde_json::to_string_pretty(&rest).unwrap_or_default());
-    }
-    text
 }

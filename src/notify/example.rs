@@ -181,8 +181,7 @@ impl Journal {
             StepAction::Collect(collect) => (
                 Intent::Collect {
                     target: target.clone(),
-                    events: collect.events,
-                    yaml: collect.yaml,
+                    evidence: collect.evidence,
                 },
                 "evidence collected".to_owned(),
             ),

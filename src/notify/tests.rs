@@ -24,6 +24,7 @@ use crate::{
         run::{Binding, BoundAlert, Finish, Lane, Outcome, Run},
         runbook::Mode,
         state::State,
+        step::Evidence,
         target::{ObjectRef, Root, Target},
     },
     ids::Ids,
@@ -193,8 +194,11 @@ impl World {
         });
         let collect = Intent::Collect {
             target,
-            events: true,
-            yaml: true,
+            evidence: Evidence {
+                events: true,
+                yaml: true,
+                logs: None,
+            },
         };
         let events = serde_json::json!([{"at": "2026-03-01T03:11:40Z", "type": "Warning", "reason": "BackOff", "count": 12,
             "message": "Back-off restarting failed container app"}]);

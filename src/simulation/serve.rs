@@ -50,7 +50,16 @@ where
     S: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    serve_on(Ipv4Addr::LOCALHOST, service).await
+}
+
+/// Starts to serve on a free port of another address of this machine.
+pub async fn serve_on<S, F>(address: Ipv4Addr, service: S) -> io::Result<Server>
+where
+    S: Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let listener = TcpListener::bind((address, 0)).await?;
     let address = listener.local_addr()?;
     let (open, is_open) = watch::channel(true);
     let accepting = tokio::spawn(accept(listener, is_open, service)).abort_handle();

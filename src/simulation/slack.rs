@@ -34,6 +34,7 @@ pub(super) mod tests;
 
 use std::{
     fmt, io,
+    net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -41,7 +42,7 @@ use jiff::Timestamp;
 
 use super::{
     faults::Faults,
-    serve::{Server, serve},
+    serve::{Server, serve_on},
 };
 use message::Channel;
 use workspace::{App, Hook, TEAM, Token, Workspace};
@@ -85,8 +86,13 @@ impl Slack {
 
     /// Serves the workspace on a free port. The Web API is at `URL/api/`.
     pub async fn serve(&self) -> io::Result<Server> {
+        self.serve_on(Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same on another address of this machine, where containers reach it.
+    pub async fn serve_on(&self, address: Ipv4Addr) -> io::Result<Server> {
         let slack = self.clone();
-        serve(move |request| {
+        serve_on(address, move |request| {
             let slack = slack.clone();
             async move { slack.answer(request).await }
         })

@@ -1,12 +1,23 @@
-//! `collect`: keep evidence before it is gone. Reads only; needs `get` on the kind and `list` on events.
+//! `collect`: keep evidence before it is gone. Reads only; needs `get` on the kind, `list` on events, and for logs `get` on
+//! pods/log.
 
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Plan, Scene};
 use crate::{
     cluster::{Cluster, ClusterError, Sight},
-    domain::{guard::Facts, journal::Intent, reason::Reason, redact, step::Collect, target::Target},
+    domain::{
+        guard::Facts,
+        health::crashes,
+        journal::Intent,
+        reason::Reason,
+        redact,
+        step::{Collect, Evidence},
+        target::Target,
+    },
 };
+
+mod logs;
 
 /// The longest evidence that the journal keeps of one part.
 const LONGEST: usize = 64 * 1024;
@@ -18,8 +29,7 @@ pub fn plan(scene: &Scene<'_>, collect: &Collect) -> Plan {
         Some(first) if !collected => Plan::Act {
             intent: Intent::Collect {
                 target: first.target.clone(),
-                events: collect.events,
-                yaml: collect.yaml,
+                evidence: collect.evidence,
             },
             ready_after: None,
             facts: Facts::default(),
@@ -27,31 +37,51 @@ pub fn plan(scene: &Scene<'_>, collect: &Collect) -> Plan {
         _ if !scene.state.would.is_empty() => Plan::Complete {
             detail: "would have collected evidence".to_owned(),
         },
-        _ => Plan::Complete {
-            detail: "evidence collected".to_owned(),
-        },
+        _ => {
+            let told = scene.state.done.last().and_then(|done| done.summary.as_deref());
+            Plan::Complete {
+                detail: told.unwrap_or("evidence collected").to_owned(),
+            }
+        }
     }
 }
 
 /// Reads; a repeat reads again.
-pub async fn act(cluster: &Cluster, target: &Target, events: bool, yaml: bool) -> Answer {
-    match read(cluster, target, events, yaml).await {
+pub async fn act(cluster: &Cluster, target: &Target, evidence: Evidence) -> Answer {
+    match read(cluster, target, evidence).await {
         Ok(result) => Answer::Done { result },
         Err(error) => Answer::from_error(&error),
     }
 }
 
-async fn read(cluster: &Cluster, target: &Target, events: bool, yaml: bool) -> Result<Value, ClusterError> {
+async fn read(cluster: &Cluster, target: &Target, wanted: Evidence) -> Result<Value, ClusterError> {
     let mut evidence = Map::new();
-    if yaml {
-        let object = match cluster.look(target).await? {
+    let mut sight = cluster.look(target).await?;
+    if let Some(wanted) = wanted.logs
+        && let Sight::Seen(live) = &sight
+    {
+        let logs = logs::read(cluster, target, live, wanted).await;
+        // They were read by name: they are this pod's if it is still there.
+        sight = cluster.look(target).await?;
+        if let Sight::Seen(_) = &sight {
+            evidence.insert("logs".to_owned(), Value::from(logs));
+        }
+    }
+    if let Sight::Seen(live) = &sight {
+        let crashes = crashes(live);
+        if !crashes.is_empty() {
+            evidence.insert("summary".to_owned(), crashes.join("; ").into());
+        }
+    }
+    if wanted.yaml {
+        let object = match sight {
             Sight::Seen(live) => short(redact::object(live)),
             Sight::Gone => json!({"absent": Reason::TargetGone}),
             Sight::Replaced { uid } => json!({"absent": Reason::TargetReplaced, "uid": uid}),
         };
         evidence.insert("object".to_owned(), object);
     }
-    if events {
+    if wanted.events {
         let found = cluster.events_about(target).await?;
         let lines = found.iter().map(event).collect::<Vec<_>>();
         evidence.insert("events".to_owned(), short(Value::from(lines)));

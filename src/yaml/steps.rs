@@ -10,7 +10,7 @@ use super::{
 use crate::domain::{
     duration,
     runbook::TargetTemplate,
-    step::{Collect, Evict, Step, StepAction},
+    step::{Collect, Evict, Evidence, Logs, Step, StepAction},
 };
 
 /// The names of the steps.
@@ -54,7 +54,9 @@ const LATER: &[&str] = &[
     "approve",
     "onFailure",
 ];
-const LATER_COLLECT: &[&str] = &["logs", "graph", "query"];
+const LATER_COLLECT: &[&str] = &["graph", "query"];
+pub(super) const TAIL_LINES: RangeInclusive<i64> = 1..=1000;
+pub(super) const TAIL_LINES_DEFAULT: u32 = 80;
 pub(super) const LIMIT: RangeInclusive<i64> = 1..=100;
 pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
@@ -161,25 +163,35 @@ fn evict(reader: &mut Reader<'_>, node: &Node, at: super::node::At) -> Option<St
 }
 
 fn collect(reader: &mut Reader<'_>, node: &Node, at: super::node::At) -> Option<StepAction> {
-    let mut collect = Collect {
-        events: false,
-        yaml: false,
-        share: false,
-    };
+    let mut evidence = Evidence::default();
+    let mut share = false;
     let before = reader.count();
     if !matches!(node.value, Value::Null) {
-        let fields = reader.fields(node, "collect", at, &["events", "yaml", "share"], LATER_COLLECT)?;
+        let known = ["events", "yaml", "logs", "text", "share"];
+        let fields = reader.fields(node, "collect", at, &known, LATER_COLLECT)?;
         let mut read = |name| {
             fields
                 .get(name)
                 .and_then(|node| reader.boolean(node, name))
                 .unwrap_or_default()
         };
-        collect.events = read("events");
-        collect.yaml = read("yaml");
-        collect.share = read("share");
+        evidence.events = read("events");
+        evidence.yaml = read("yaml");
+        share = read("share");
+        let text = read("text");
+        if let Some(node) = fields.get("logs") {
+            evidence.logs = logs(reader, node, fields.at("logs"));
+            if !text {
+                let message = "`logs` are free text, in which anything may stand, and `text` is not true";
+                reader.error(
+                    fields.at("logs"),
+                    message,
+                    "write `text: true` beside it if they may be kept",
+                );
+            }
+        }
     }
-    if !collect.events && !collect.yaml {
+    if evidence == Evidence::default() {
         if !reader.has_errors_since(before) {
             reader.error(
                 at,
@@ -189,5 +201,20 @@ fn collect(reader: &mut Reader<'_>, node: &Node, at: super::node::At) -> Option<
         }
         return None;
     }
-    Some(StepAction::Collect(collect))
+    Some(StepAction::Collect(Collect { evidence, share }))
+}
+
+fn logs(reader: &mut Reader<'_>, node: &Node, at: super::node::At) -> Option<Logs> {
+    let mut logs = Logs {
+        previous: false,
+        tail_lines: TAIL_LINES_DEFAULT,
+    };
+    let fields = reader.fields(node, "logs", at, &["previous", "tailLines"], &[])?;
+    if let Some(node) = fields.get("previous") {
+        logs.previous = reader.boolean(node, "previous")?;
+    }
+    if let Some(node) = fields.get("tailLines") {
+        logs.tail_lines = u32::try_from(reader.integer(node, "tailLines", TAIL_LINES)?).unwrap_or(TAIL_LINES_DEFAULT);
+    }
+    Some(logs)
 }

@@ -387,6 +387,14 @@ fn the_documentation_has_every_step_with_its_parameters() {
         ("any", "timeout", "the run's deadline".to_owned(), span(&steps::TIMEOUT)),
         ("collect", "events", "false".to_owned(), String::new()),
         ("collect", "yaml", "false".to_owned(), String::new()),
+        (
+            "collect",
+            "logs.tailLines",
+            steps::TAIL_LINES_DEFAULT.to_string(),
+            numbers(&steps::TAIL_LINES),
+        ),
+        ("collect", "logs.previous", "false".to_owned(), String::new()),
+        ("collect", "text", "false".to_owned(), String::new()),
         ("collect", "share", "false".to_owned(), String::new()),
         ("evict", "limit", EVICT_LIMIT.to_string(), numbers(&steps::LIMIT)),
     ];

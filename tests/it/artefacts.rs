@@ -1,7 +1,8 @@
 //! The files that users deploy, checked by the tools that will read them.
 
-use std::{path::PathBuf, process::Command};
+use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
+use serde_json::Value;
 use test_cluster::{Tool, tool};
 
 fn root(path: &str) -> PathBuf {
@@ -59,6 +60,36 @@ fn the_shipped_runbooks_pass_check() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The manifests carry a copy of each shipped runbook, since `kubectl apply -f` reads nothing else.
+#[test]
+fn the_manifests_have_the_shipped_runbooks_and_this_version() {
+    let text = std::fs::read_to_string(root("deploy/selfhealer.yaml")).unwrap();
+    let documents: Vec<Value> = text
+        .split("\n---\n")
+        .map(|document| serde_saphyr::from_str(document).unwrap())
+        .collect();
+    let object = |kind: &str, name: &str| {
+        let mut found = documents.iter().filter(|document| document["kind"] == kind);
+        found.find(|document| document["metadata"]["name"] == name).unwrap()
+    };
+    let shipped: BTreeMap<String, String> = std::fs::read_dir(root("runbooks"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    let carried: BTreeMap<String, String> =
+        serde_json::from_value(object("ConfigMap", "selfhealer-runbooks")["data"].clone()).unwrap();
+    assert!(
+        carried == shipped,
+        "deploy/selfhealer.yaml has other runbooks than runbooks/: copy them"
+    );
+    let image = &object("Deployment", "selfhealer")["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(*image, format!("localhost/selfhealer:{}", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]

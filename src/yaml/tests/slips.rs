@@ -523,7 +523,29 @@ pub(super) const SLIPS: &[(&str, &str, &[&str])] = &[
     (
         "- collect: {events: true}",
         "- collect: {events: true, logs: {}}",
-        &["26:31: `logs` is not available in this version (remove it; docs/ says what is)"],
+        &[
+            "26:31: `logs` are free text, in which anything may stand, and `text` is not true (write `text: true` beside it if they may be kept)",
+        ],
+    ),
+    (
+        "- collect: {events: true}",
+        "- collect: {logs: {tailLines: 0}, text: true}",
+        &["26:35: `tailLines` is 0: it must be between 1 and 1000"],
+    ),
+    (
+        "- collect: {events: true}",
+        "- collect: {logs: true, text: true}",
+        &["26:23: `logs` must be a mapping, not true or false (write fields below it, such as `previous: …`)"],
+    ),
+    (
+        "- collect: {events: true}",
+        "- collect: {logs: {lines: 3}, text: true}",
+        &["26:24: `lines` is not a field of `logs` (expected `previous` or `tailLines`)"],
+    ),
+    (
+        "- collect: {events: true}",
+        "- collect: {events: true, graph: {}}",
+        &["26:31: `graph` is not available in this version (remove it; docs/ says what is)"],
     ),
     (
         "    - collect: {events: true}\n    - evict: {limit: 1}\n      timeout: 5m\n",

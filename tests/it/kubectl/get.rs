@@ -62,7 +62,7 @@ async fn watches_what_happens() {
     session.watched("pods").await;
     session.run("kubectl scale deployment web -n shop --replicas=4").await;
     session.wait(30);
-    watch.says("Running             0          30s\n").await;
+    watch.says("1/1     Running             0          30s\n").await;
     let said = watch.stop().await;
     session.take_down("kubectl get pods -n shop -l app=web -w", &said);
     insta::assert_snapshot!(session.told());
