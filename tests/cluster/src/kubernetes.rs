@@ -12,14 +12,16 @@ use crate::{identity, keeper::Group, part::program, real_node::Link};
 pub(crate) const NODE_IS_UP: (&str, &str) = ("bench/kwok", "up");
 
 /// What is recorded: every change that somebody other than the control plane asks for, with its body (preconditions and
-/// `dryRun` are in there), and every deletion and eviction of a pod, also by a controller. Not by KWOK: its deletions are
-/// the kubelet's word that a pod is gone.
+/// `dryRun` are in there), and every deletion and eviction of a pod, also by a controller. Not by KWOK or a kubelet: their
+/// deletions are the word that a pod is gone.
 pub(crate) const AUDIT_POLICY: &str = r#"
 apiVersion: audit.k8s.io/v1
 kind: Policy
 rules:
 - level: None
   users: [kwok]
+- level: None
+  userGroups: ["system:nodes"]
 - level: Request
   verbs: [create]
   resources: [{group: "", resources: [pods/eviction]}]
