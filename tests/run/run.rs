@@ -1,7 +1,8 @@
 //! The main job on the test cluster: a pod breaks, an alert fires, selfhealer heals it, and the terminal tells how.
 //!
 //! `cargo run --example run` needs the program built before (`make run` does both). It boots a real control plane with
-//! Prometheus and Alertmanager, all on 127.0.0.1, and ends everything that it has started, however it ends itself.
+//! Prometheus and Alertmanager, and a node that runs containers where this machine can have one; and it ends everything that
+//! it has started, however it ends itself.
 
 use std::{cell::Cell, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -9,6 +10,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
+mod ground;
 mod printer;
 mod service;
 mod stage;
@@ -24,8 +26,9 @@ const INTERRUPTED: u8 = 130;
 
 /// Break a pod on a test cluster, and see how selfhealer heals it.
 ///
-/// Boots a real Kubernetes control plane, Prometheus and Alertmanager on loopback, starts selfhealer with the shipped
-/// runbook, lets one pod of a Deployment crash, and tells what happens. Exit code 0: healed.
+/// Boots a real Kubernetes control plane, Prometheus and Alertmanager, with a node that runs containers (for which it needs root
+/// and a few packages) or else nodes that only play them; starts selfhealer with the shipped runbook, lets one pod of a
+/// Deployment crash, and tells what happens. Exit code 0: healed.
 #[derive(Parser)]
 #[command(name = "run")]
 struct Arguments {

@@ -16,14 +16,12 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{ListParams, PostParams},
 };
 use serde_json::{Value, json};
-use test_cluster::{
-    Alertmanager, AuditedRequest, ControlPlane, ControlPlaneOptions, Prometheus, PrometheusOptions, webhook_config,
-};
+use test_cluster::{Alertmanager, AuditedRequest, ControlPlane, Prometheus, PrometheusOptions, webhook_config};
 
-use crate::{printer::Printer, service::Service};
+use crate::{ground::Ground, printer::Printer, service::Service};
 
 /// Where the workload stands.
 pub const NAMESPACE: &str = "shop";
@@ -31,14 +29,13 @@ pub const NAMESPACE: &str = "shop";
 pub const DEPLOYMENT: &str = "cart";
 /// How many pods it has.
 pub const REPLICAS: usize = 3;
-const RESTARTS: u32 = 7;
-
 /// The identity that selfhealer has in the cluster.
 const IDENTITY: &str = "selfhealer";
 /// What the shipped runbook asks for, and what `--quick` makes of it.
 const STABLE_FOR: (&str, &str) = ("stableFor: 1m", "stableFor: 2s");
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Kubelet starts a container that has crashed three times again after 40 s.
+const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Everything, in the order in which it ends.
@@ -49,6 +46,7 @@ pub struct Stage {
     pub service: Service,
     plane: ControlPlane,
     client: Client,
+    ground: Ground,
     /// How long it must be healthy, in the runbook's words.
     pub stable_for: String,
 }
@@ -73,19 +71,17 @@ pub struct PodView {
     /// Where it runs.
     pub node: String,
     ready: bool,
-    crashing: bool,
 }
 
 impl Stage {
     /// Boots and starts everything, and waits until the workload is ready.
     pub async fn set(program: &Path, quick: bool, printer: &Printer) -> anyhow::Result<Self> {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let shipped = include_str!("../../runbooks/crash-looping-pod.yaml");
-        let runbook = if quick {
-            shipped.replace(STABLE_FOR.0, STABLE_FOR.1)
-        } else {
-            shipped.to_owned()
-        };
+        let ground = Ground::here();
+        let mut runbook = ground.runbook(include_str!("../../runbooks/crash-looping-pod.yaml"))?;
+        if quick {
+            runbook = runbook.replace(STABLE_FOR.0, STABLE_FOR.1);
+        }
         let stable_for = runbook.lines().find_map(|line| line.trim().strip_prefix("stableFor: "));
         let stable_for = stable_for.context("the shipped runbook has no stableFor")?.to_owned();
 
@@ -93,17 +89,23 @@ impl Stage {
         // All of it first, so that nothing waits half booted for a compiler.
         tokio::task::spawn_blocking(test_cluster::build_all).await??;
         printer.waiting("booting the control plane");
-        let plane = ControlPlane::start(ControlPlaneOptions {
-            nodes: 3,
-            kube_state_metrics: true,
-        })
-        .await?;
+        let plane = ControlPlane::start(ground.options()).await?;
         let client = plane.client();
         let version = client.apiserver_version().await?.git_version;
-        printer.ready(&format!("Kubernetes {version} with 3 nodes, and kube-state-metrics"));
+        printer.ready(&format!(
+            "Kubernetes {version} with {}, and kube-state-metrics",
+            ground.nodes()
+        ));
+        if let Some(note) = ground.note() {
+            printer.note(&format!("    {note}"));
+        }
 
-        grant(&client).await?;
-        printer.ready("a user selfhealer with the rights in deploy/rbac.yaml, and no others");
+        let more = ground.rules();
+        let rights = if more.is_empty() { "no others" } else { "pods/log" };
+        grant(&client, more).await?;
+        printer.ready(&format!(
+            "a user selfhealer with the rights in deploy/rbac.yaml, and {rights}"
+        ));
 
         let service = Service::start(program, &runbook, &plane.kubeconfig_for(IDENTITY)?).await?;
         printer.ready(&format!(
@@ -126,14 +128,17 @@ impl Stage {
             .context("kube-state-metrics was asked for")?;
         let prometheus = Prometheus::start(PrometheusOptions {
             rules: vec![workspace.join("rules/pods.yaml")],
-            hold: Some(Duration::ZERO),
+            hold: Some(ground.hold()),
             scrape: vec![("kube-state-metrics".to_owned(), metrics.to_owned())],
             alertmanagers: vec![alertmanager.url().to_owned()],
             ..PrometheusOptions::default()
         })
         .await?;
         printer.ready("Prometheus with rules/pods.yaml");
-        printer.note("    Here the alert fires at once; as shipped, a crash loop must last for 10m.");
+        printer.note(&format!(
+            "    Here a crash loop must last for {}s; as shipped, for 10m.",
+            ground.hold().as_secs()
+        ));
 
         let stage = Self {
             prometheus,
@@ -141,6 +146,7 @@ impl Stage {
             service,
             plane,
             client,
+            ground,
             stable_for,
         };
         stage.deploy().await?;
@@ -159,28 +165,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Lets one pod crash, and waits until the cluster says so.
+    /// Lets one pod crash.
     pub async fn break_a_pod(&self) -> anyhow::Result<Fault> {
         let pods = self.pods().await?;
         let pod = pods.into_iter().next().context("the Deployment has no pod")?;
-        let fault = json!({"metadata": {"annotations": {
-            "bench/fault": "CrashLoopBackOff",
-            "bench/restarts": RESTARTS.to_string(),
-        }}});
         let at = jiff::Timestamp::now();
-        self.pod_api()
-            .patch(&pod.name, &PatchParams::default(), &Patch::Merge(fault))
-            .await?;
-        self.wait("the pod to crash", async || {
-            let live = self.pod_api().get(&pod.name).await?;
-            Ok(view(&live).crashing.then_some(()))
-        })
-        .await?;
-        Ok(Fault {
-            at,
-            words: format!("CrashLoopBackOff after {RESTARTS} restarts"),
-            pod,
-        })
+        let words = self.ground.break_pod(self, &self.plane, &pod).await?;
+        Ok(Fault { at, words, pod })
     }
 
     /// The ready pods that were not there before the fault.
@@ -238,14 +229,7 @@ impl Stage {
                 "selector": {"matchLabels": {"app": DEPLOYMENT}},
                 "template": {
                     "metadata": {"labels": {"app": DEPLOYMENT}},
-                    "spec": {
-                        "terminationGracePeriodSeconds": 1,
-                        "containers": [{
-                            "name": "app",
-                            "image": "registry.example/cart:1",
-                            "env": [{"name": "PASSWORD", "value": "hunter2"}],
-                        }],
-                    },
+                    "spec": self.ground.pod(),
                 },
             },
         }))?;
@@ -256,7 +240,13 @@ impl Stage {
         .await
     }
 
-    fn pod_api(&self) -> Api<Pod> {
+    /// Commands that break a pod.
+    pub fn how_to_break(&self, kubectl: &str, pod: &str) -> String {
+        self.ground.how_to_break(kubectl, pod)
+    }
+
+    /// The workload's namespace.
+    pub fn pod_api(&self) -> Api<Pod> {
         Api::namespaced(self.client.clone(), NAMESPACE)
     }
 
@@ -279,8 +269,10 @@ impl Stage {
     }
 }
 
-async fn grant(client: &Client) -> anyhow::Result<()> {
-    let role: Value = serde_saphyr::from_str(include_str!("../../deploy/rbac.yaml"))?;
+async fn grant(client: &Client, more: Vec<Value>) -> anyhow::Result<()> {
+    let mut role: Value = serde_saphyr::from_str(include_str!("../../deploy/rbac.yaml"))?;
+    let rules = role["rules"].as_array_mut().context("the shipped role has no rules")?;
+    rules.extend(more);
     let binding = json!({
         "metadata": {"name": IDENTITY},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role["metadata"]["name"]},
@@ -305,13 +297,6 @@ fn view(pod: &Pod) -> PodView {
             .iter()
             .any(|condition| condition.type_ == "Ready" && condition.status == "True")
     });
-    let containers = status.and_then(|status| status.container_statuses.as_ref());
-    let crashing = containers.is_some_and(|containers| {
-        containers.iter().any(|container| {
-            let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
-            waiting.is_some_and(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff"))
-        })
-    });
     PodView {
         name: pod.metadata.name.clone().unwrap_or_default(),
         uid: pod.metadata.uid.clone().unwrap_or_default(),
@@ -321,7 +306,6 @@ fn view(pod: &Pod) -> PodView {
             .and_then(|spec| spec.node_name.clone())
             .unwrap_or_default(),
         ready: ready && pod.metadata.deletion_timestamp.is_none(),
-        crashing,
     }
 }
 

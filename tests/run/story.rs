@@ -82,10 +82,7 @@ impl Story<'_> {
 
     fn tell_fault(&self) {
         let Fault { pod, words, at } = &self.fault;
-        let words = format!(
-            "pod {} on {} keeps crashing: {words}\nuid {}",
-            pod.name, pod.node, pod.uid
-        );
+        let words = format!("pod {} on {} crashes: {words}\nuid {}", pod.name, pod.node, pod.uid);
         self.tell(*at, "fault", Tone::Bad, &words);
     }
 
@@ -182,6 +179,8 @@ impl Story<'_> {
                 );
                 self.tell(at, "verify", Tone::Plain, &words);
             }
+            // Looked at again, and still so.
+            "observed" if data["healthy"] == true && self.healthy_at.is_some() => {}
             "observed" if data["healthy"] == true => {
                 self.healthy_at = Some(at);
                 if let Some(pod) = self.stage.replacement_of(&self.fault).await? {
@@ -327,15 +326,22 @@ pub fn how_to_look(stage: &Stage, end: Option<&End>, printer: &Printer) {
         "  Prometheus {prometheus}/alerts, Alertmanager {alertmanager}"
     ));
     printer.heading("Break another pod: this time the runbook's limits refuse, and the run says why");
-    printer.line(&format!("  {kubectl} annotate pod \\"));
     printer.line(&format!(
-        "    $({kubectl} get pods -l app={DEPLOYMENT} -o name | head -n 1 | cut -d/ -f2) bench/fault=CrashLoopBackOff"
+        "  POD=$({kubectl} get pods -l app={DEPLOYMENT} -o name | head -n 1 | cut -d/ -f2)"
     ));
+    printer.line(&format!("  {}", stage.how_to_break(&kubectl, "$POD")));
 }
 
 /// What `collect` kept.
 fn evidence(result: &Value) -> String {
     let mut kept = Vec::new();
+    if let Some(logs) = result["logs"].as_array() {
+        let printed = logs.iter().find_map(|log| log["text"].as_str()?.lines().last());
+        kept.push(match printed {
+            Some(line) => format!("what its container printed (\"{line}\")"),
+            None => "that its container printed nothing".to_owned(),
+        });
+    }
     if !result["object"].is_null() {
         kept.push("the pod's YAML, its secrets redacted".to_owned());
     }
@@ -343,7 +349,12 @@ fn evidence(result: &Value) -> String {
         let plural = if events.len() == 1 { "" } else { "s" };
         kept.push(format!("{} Kubernetes Event{plural}", events.len()));
     }
-    format!("kept before it is gone: {}", kept.join(", and "))
+    let summary = result["summary"].as_str().map(|summary| format!("{summary}\n"));
+    format!(
+        "{}kept before it is gone: {}",
+        summary.unwrap_or_default(),
+        kept.join(", and ")
+    )
 }
 
 /// As selfhealer names objects.
