@@ -71,8 +71,8 @@ impl Kubelets {
         let halted = pod.stopping.is_some() || pod.failed.is_some();
         for index in 0..pod.containers.len() {
             let mut told = Vec::new();
-            let here = self.has_image(world, &pod.node, &pod.containers[index].image);
             let container = &mut pod.containers[index];
+            let here = container.pulling && self.has_image(world, &pod.node, &container.image);
             let (lets_on, ran) = (container.lets_on(), container.restarts);
             changed |= container.step(now, here, &mut told);
             if !halted && !blocked && pod.pause <= now && container.wants_start(now) {
@@ -80,6 +80,7 @@ impl Kubelets {
                     .map(|life| life.now(world, object, &container.name));
                 let refusal = needs::missing(world, object.namespace(), &container.needs)
                     .map(|message| ("CreateContainerConfigError", message));
+                let here = self.has_image(world, &pod.node, &container.image);
                 container.begin_again(now);
                 container.pull(life, (here, refusal), now, &mut told);
                 changed = true;
