@@ -71,3 +71,36 @@ pub(super) fn missing(world: &World, namespace: &str, needs: &[Need]) -> Option<
         (!there).then(|| format!("couldn't find key {key} in {kind} {namespace}/{}", need.name))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+
+    use crate::simulation::kubernetes::{
+        controllers::tests::{Cluster, pod, ready},
+        resources::{CONFIGMAPS, PODS},
+    };
+
+    #[test]
+    fn what_a_pod_needs_may_come_later() {
+        let cluster = Cluster::new(1, 5);
+        let mut by_variable = pod("one", &Value::Null);
+        by_variable["spec"]["containers"][0]["envFrom"] = json!([{"configMapRef": {"name": "web"}}]);
+        let by_variable = cluster.make(PODS, by_variable);
+        let mut by_volume = pod("two", &Value::Null);
+        by_volume["spec"]["volumes"] = json!([{"name": "v", "configMap": {"name": "web"}}]);
+        let by_volume = cluster.make(PODS, by_volume);
+        cluster.wait(30);
+        let reason = |key| cluster.get(key)["status"]["containerStatuses"][0]["state"]["waiting"]["reason"].clone();
+        assert_eq!(reason(&by_variable), "CreateContainerConfigError");
+        assert_eq!(reason(&by_volume), "ContainerCreating");
+        cluster.make(
+            CONFIGMAPS,
+            json!({"metadata": {"name": "web", "namespace": "default"}, "data": {"mode": "good"}}),
+        );
+        cluster.wait(60);
+        assert!(ready(&cluster.get(&by_variable)) && ready(&cluster.get(&by_volume)));
+    }
+}

@@ -388,24 +388,3 @@ fn another_image_restarts_the_container_and_may_be_the_remedy() {
     let killing = "Killing x1: Container app definition changed, will be restarted";
     assert!(events.iter().any(|event| event == killing), "{events:?}");
 }
-
-#[test]
-fn what_a_pod_needs_may_come_later() {
-    let cluster = Cluster::new(1, 5);
-    let mut by_variable = pod("one", &Value::Null);
-    by_variable["spec"]["containers"][0]["envFrom"] = json!([{"configMapRef": {"name": "web"}}]);
-    let by_variable = cluster.make(PODS, by_variable);
-    let mut by_volume = pod("two", &Value::Null);
-    by_volume["spec"]["volumes"] = json!([{"name": "v", "configMap": {"name": "web"}}]);
-    let by_volume = cluster.make(PODS, by_volume);
-    cluster.wait(30);
-    let reason = |key| status(&cluster.get(key))["state"]["waiting"]["reason"].clone();
-    assert_eq!(reason(&by_variable), "CreateContainerConfigError");
-    assert_eq!(reason(&by_volume), "ContainerCreating");
-    cluster.make(
-        CONFIGMAPS,
-        json!({"metadata": {"name": "web", "namespace": "default"}, "data": {"mode": "good"}}),
-    );
-    cluster.wait(60);
-    assert!(ready(&cluster.get(&by_variable)) && ready(&cluster.get(&by_volume)));
-}
