@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{AGAIN, Answer, Plan, Scene, conditions};
@@ -14,6 +15,7 @@ use crate::{
         guard::Facts,
         health::{PodHealth, between_crashes, pod, replicas},
         journal::Intent,
+        next::step_deadline,
         reason::Reason,
         run::BoundAlert,
         runbook::Mode,
@@ -69,14 +71,16 @@ pub async fn plan(scene: &Scene<'_>, evict: &Evict) -> Result<Plan, ClusterError
             Err(why) => passed_over.push((&bound.target, why)),
         }
     }
-    if !state.done.is_empty() {
-        return Ok(complete(scene));
-    }
-    // What passes is waited for before what stays is told.
-    let waits = passed_over.iter().find(|(_, why)| why.passes);
-    Ok(match waits.or(passed_over.first()) {
+    // What passes is waited for before what stays is told; once something was done, only if it passes in time.
+    let deadline = step_deadline(scene.run, &scene.runbook.runbook, state);
+    let in_time = |until: Timestamp| state.done.is_empty() || until < deadline;
+    let waits = passed_over.iter().find(|(_, why)| why.passes.is_some_and(in_time));
+    Ok(match waits {
         Some((target, why)) => why.plan(target),
-        None => complete(scene),
+        None if !state.done.is_empty() => complete(scene),
+        None => passed_over
+            .first()
+            .map_or_else(|| complete(scene), |(target, why)| why.plan(target)),
     })
 }
 
@@ -127,8 +131,8 @@ async fn replacement(scene: &Scene<'_>, last: &DoneAction) -> Result<Option<Plan
 struct PassedOver {
     reason: Reason,
     detail: String,
-    /// It runs between two crashes, so another moment will tell.
-    passes: bool,
+    /// It runs between two crashes: until then another moment may tell.
+    passes: Option<Timestamp>,
 }
 
 impl PassedOver {
@@ -136,13 +140,13 @@ impl PassedOver {
         Self {
             reason,
             detail: detail.into(),
-            passes: false,
+            passes: None,
         }
     }
 
     fn plan(&self, target: &Target) -> Plan {
         let (reason, detail) = (self.reason, format!("{}: {}", target.object, self.detail));
-        if self.passes {
+        if self.passes.is_some() {
             Plan::Wait {
                 reason,
                 detail,
@@ -194,7 +198,7 @@ async fn candidate(scene: &Scene<'_>, bound: &BoundAlert) -> Result<Result<Plan,
                 Some(until) => format!("{detail}; it has crashed before, and has to run until {until} to be trusted"),
                 None => detail,
             },
-            passes: short_life.is_some(),
+            passes: short_life,
         }));
     }
     Ok(Ok(Plan::Act {
