@@ -37,7 +37,6 @@ pub mod outbound;
 pub mod render;
 pub mod runbooks;
 pub mod sabotage;
-pub mod simulation;
 pub mod steps;
 pub mod store;
 pub mod suggestion;

@@ -12,7 +12,8 @@ use kube::{
     Api, Client, Resource,
     api::{ListParams, WatchEvent, WatchParams},
 };
-use selfhealer::simulation::kubernetes::{
+use serde_json::{Value, json};
+use simulated_cluster::kubernetes::{
     Simulation,
     controllers::{self, kubelet::life, node, usage},
     resources::{
@@ -21,7 +22,6 @@ use selfhealer::simulation::kubernetes::{
     },
     world::Key,
 };
-use serde_json::{Value, json};
 
 use super::{
     machine::{cpu_time, memory},

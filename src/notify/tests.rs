@@ -30,9 +30,9 @@ use crate::{
     ids::Ids,
     outbound::Outbound,
     runbooks::Compiled,
-    simulation::{serve::Server, slack},
     store::{Change, Claimed, NewEpisode, NewRun, Owed, Unfolded},
 };
+use simulated_cluster::{serve::Server, slack};
 
 const SCOPES: [&str; 4] = ["chat:write", "chat:write.public", "files:write", "channels:history"];
 pub(super) const CHANNEL: &str = "#healing";

@@ -180,7 +180,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::simulation::slack::tests::client;
+    use crate::slack::tests::client;
 
     #[tokio::test]
     async fn an_answer_may_be_a_stream_that_goes_on_until_the_service_goes_down() {

@@ -14,7 +14,7 @@ use std::{
 
 use jiff::SignedDuration;
 use regex::Regex;
-use selfhealer::simulation::{
+use simulated_cluster::{
     kubernetes::{
         Simulation, User, World,
         calls::Recorded,

@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use selfhealer::{
-    crash_point::CrashPoint,
-    simulation::{
-        faults::{Fault, Rule},
-        serve::Server,
-        slack::{Message, Slack},
-    },
+use selfhealer::crash_point::CrashPoint;
+use simulated_cluster::{
+    faults::{Fault, Rule},
+    serve::Server,
+    slack::{Message, Slack},
 };
 
 use tempfile::TempDir;

@@ -15,9 +15,9 @@ use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
 };
-use selfhealer::simulation::{serve::Server, slack::Slack};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use simulated_cluster::{serve::Server, slack::Slack};
 use test_cluster::{
     Alertmanager, AuditedRequest, ControlPlane, ControlPlaneOptions, Prometheus, PrometheusOptions, REAL_NODE,
     RealNode, RealNodeOptions, Tool, tool,

@@ -12,8 +12,8 @@ use std::{
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
-use selfhealer::simulation::{serve::Server, slack::Slack};
 use serde_json::{Value, json};
+use simulated_cluster::{serve::Server, slack::Slack};
 use tempfile::TempDir;
 
 /// How long a start, an answer or an end may take.

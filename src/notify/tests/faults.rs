@@ -1,7 +1,7 @@
 //! A Slack that fails in each documented way, and what the channel shows in the end.
 
 use super::*;
-use crate::simulation::faults::{Fault, Rule};
+use simulated_cluster::faults::{Fault, Rule};
 
 /// A run whose first post meets this fault, delivered to the end.
 async fn first_post_meets(fault: Fault) -> World {

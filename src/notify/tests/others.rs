@@ -1,7 +1,7 @@
 //! Services that cannot edit, and receivers that are programs.
 
 use super::*;
-use crate::simulation::teams;
+use simulated_cluster::teams;
 
 #[tokio::test]
 async fn an_incoming_webhook_tells_the_first_and_the_last_state() {
@@ -100,11 +100,11 @@ type Received = Arc<std::sync::Mutex<Vec<(http::HeaderMap, bytes::Bytes)>>>;
 async fn receiver(status: http::StatusCode) -> (Received, Server) {
     let received = Received::default();
     let kept = received.clone();
-    let server = crate::simulation::serve::serve(move |request: http::Request<bytes::Bytes>| {
+    let server = simulated_cluster::serve::serve(move |request: http::Request<bytes::Bytes>| {
         kept.lock()
             .unwrap()
             .push((request.headers().clone(), request.body().clone()));
-        std::future::ready(crate::simulation::serve::answer(status, "text/plain", ""))
+        std::future::ready(simulated_cluster::serve::answer(status, "text/plain", ""))
     })
     .await
     .unwrap();

@@ -29,7 +29,7 @@ pub use failure::Failure;
 pub use stop::{Stop, Stopped};
 
 use super::{request::Call, resources::ResourceId, world::World};
-use crate::simulation::{
+use crate::{
     holds::Holds,
     rules::{self, Rules},
 };

@@ -7,7 +7,7 @@ use serde_json::json;
 use tower_service::Service as _;
 
 use super::Service;
-use crate::simulation::serve::{Answer, Server, serve};
+use crate::serve::{Answer, Server, serve};
 
 impl Service {
     /// Serves on a free port of the loopback interface until the handle is dropped.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::simulation::faults::Fault;
+use crate::faults::Fault;
 
 /// One call as Slack saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]

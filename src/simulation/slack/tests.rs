@@ -24,12 +24,12 @@ use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
 use super::Slack;
-use crate::simulation::serve::Server;
+use crate::serve::Server;
 
 const SCOPES: [&str; 3] = ["chat:write", "files:write", "channels:history"];
 
 /// A workspace with a channel, a bot that is its member, and a client.
-pub(in crate::simulation) struct Stage {
+pub(crate) struct Stage {
     pub(super) slack: Slack,
     pub(super) server: Server,
     pub(super) token: String,
@@ -40,7 +40,7 @@ pub(in crate::simulation) struct Stage {
 }
 
 /// A client that waits for nobody for long.
-pub(in crate::simulation) fn client() -> Client {
+pub(crate) fn client() -> Client {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // Another test of this process may have been first.
@@ -51,7 +51,7 @@ pub(in crate::simulation) fn client() -> Client {
 }
 
 /// A clock, and the hand that moves it.
-pub(in crate::simulation) fn clock() -> (super::Now, Arc<Mutex<Timestamp>>) {
+pub(crate) fn clock() -> (super::Now, Arc<Mutex<Timestamp>>) {
     let time = Arc::new(Mutex::new("2026-03-01T12:00:00Z".parse().unwrap()));
     let hand = Arc::clone(&time);
     (Arc::new(move || *time.lock().unwrap()), hand)

@@ -15,7 +15,7 @@ use super::{
     webhook::{self, HookPath},
     workspace::Workspace,
 };
-use crate::simulation::{
+use crate::{
     faults::Fault,
     serve::{Answer, answer, whole},
 };

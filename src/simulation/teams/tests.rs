@@ -12,7 +12,7 @@ use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
 use super::Teams;
-use crate::simulation::{
+use crate::{
     faults::{Fault, Rule},
     serve::Server,
     slack::tests::{client, clock},

@@ -6,8 +6,8 @@ use http::{Request, Response, header};
 use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use kube::{Client, client::Body as Bytes};
-use selfhealer::simulation::kubernetes::{Simulation, controllers};
 use serde_json::{Map, Value, json};
+use simulated_cluster::kubernetes::{Simulation, controllers};
 
 use super::language::{Body, Call, Case, path};
 

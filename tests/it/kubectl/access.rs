@@ -1,4 +1,4 @@
-use selfhealer::simulation::kubernetes::User;
+use simulated_cluster::kubernetes::User;
 
 use super::Session;
 

@@ -1,4 +1,4 @@
-use selfhealer::simulation::kubernetes::{resources::PODS, world::World};
+use simulated_cluster::kubernetes::{resources::PODS, world::World};
 
 use super::Session;
 

@@ -2,13 +2,13 @@
 
 use jiff::SignedDuration;
 use kube::Client;
-use selfhealer::simulation::kubernetes::{
+use serde_json::json;
+use simulated_cluster::kubernetes::{
     Simulation, controllers,
     controllers::node,
     resources::{NODES, PODS, REPLICA_SETS},
     world::{ChangeKind, Key},
 };
-use serde_json::json;
 
 use super::{
     deeds::Api,

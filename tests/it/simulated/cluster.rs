@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use selfhealer::simulation::kubernetes::{
+use serde_json::{Value, json};
+use simulated_cluster::kubernetes::{
     Simulation,
     controllers::{self, kubelet::life, node},
     resources::{DEPLOYMENTS, EVENTS, NAMESPACES, NODES, PODS, ResourceId},
     world::{DeleteOptions, Key},
 };
-use serde_json::{Value, json};
 
 use super::stage::{FIRST, NEXT};
 

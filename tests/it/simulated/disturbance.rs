@@ -1,7 +1,7 @@
 //! What goes wrong in a story, and when.
 
 use jiff::SignedDuration;
-use selfhealer::simulation::kubernetes::faults::{Failure, Fault};
+use simulated_cluster::kubernetes::faults::{Failure, Fault};
 
 /// One thing that goes wrong.
 #[derive(Clone, Debug)]

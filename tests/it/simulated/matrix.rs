@@ -10,7 +10,8 @@ use std::{
     thread,
 };
 
-use selfhealer::{sabotage::Rule, simulation::kubernetes::faults::Fault};
+use selfhealer::sabotage::Rule;
+use simulated_cluster::kubernetes::faults::Fault;
 
 use super::{
     disturbance::{At, Disturbance, Effect},

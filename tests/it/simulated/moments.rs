@@ -9,8 +9,8 @@ use std::{
 };
 
 use jiff::Timestamp;
-use selfhealer::simulation::kubernetes::calls::Recorded;
 use serde_json::Value;
+use simulated_cluster::kubernetes::calls::Recorded;
 use tempfile::TempDir;
 
 use super::{

@@ -1,7 +1,8 @@
 //! The scenarios, each with its story as a reader would tell it. A story that changes is a change of behaviour.
 
-use selfhealer::{domain::runbook::Mode, simulation::kubernetes::resources::DEPLOYMENTS};
+use selfhealer::domain::runbook::Mode;
 use serde_json::Value;
+use simulated_cluster::kubernetes::resources::DEPLOYMENTS;
 
 use super::{
     cluster::{Cluster, SHOP, is_crash_looping, key, name},

@@ -11,12 +11,12 @@ use selfhealer::{
     clock::{Clock, ManualClock},
     crash_point::watched,
     sabotage::{self, Rule},
-    simulation::kubernetes::{
-        User,
-        calls::Recorded,
-        faults::{Calls, Rule as FaultRule},
-    },
     store::{NewPause, PauseScope},
+};
+use simulated_cluster::kubernetes::{
+    User,
+    calls::Recorded,
+    faults::{Calls, Rule as FaultRule},
 };
 use tempfile::TempDir;
 

@@ -9,10 +9,10 @@ use selfhealer::{
         journal::{Entry, Recorded as Journaled},
         run::RunId,
     },
-    simulation::kubernetes::calls::Recorded,
     store::{JournalView, RunDetail, RunFilter, Store},
 };
 use serde_json::Value;
+use simulated_cluster::kubernetes::calls::Recorded;
 
 use super::{cluster::Cluster, stage::FIRST};
 

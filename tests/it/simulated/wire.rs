@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
-use selfhealer::simulation::kubernetes::{Service, reply};
 use serde_json::Value;
+use simulated_cluster::kubernetes::{Service, reply};
 use tokio::sync::watch;
 
 use super::{

@@ -11,8 +11,8 @@ use kube::{
     Api,
     api::{DeleteParams, ListParams},
 };
-use selfhealer::simulation::kubernetes::{Simulation, controllers::node, resources::NODES};
 use serde_json::{Value, json};
+use simulated_cluster::kubernetes::{Simulation, controllers::node, resources::NODES};
 use test_cluster::ControlPlane;
 
 use super::tell::Teller;

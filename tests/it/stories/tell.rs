@@ -18,8 +18,8 @@ use std::{
 
 use jiff::SignedDuration;
 use kube::Client;
-use selfhealer::simulation::kubernetes::{Simulation, controllers};
 use serde_json::{Value, json};
+use simulated_cluster::kubernetes::{Simulation, controllers};
 use test_cluster::ControlPlane;
 
 use super::{Found, Story, nodes, sight::Sight};

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 
 use super::{Question, User, allowed};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     refusal::{About, Refusal},
     world::World,
 };

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Question, User, allowed, reason, rules_of};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     refusal::{About, Cause, Refusal},
     request::manager,
     strategy,

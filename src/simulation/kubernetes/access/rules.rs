@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{User, bootstrap};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES},
     world::World,
 };

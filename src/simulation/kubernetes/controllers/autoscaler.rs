@@ -16,7 +16,7 @@ use super::{
     record::{About, Kind, Recorder},
     selector::Selector,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{HORIZONTAL_POD_AUTOSCALERS, PODS, ResourceId},
     run::Controller,
     world::{Change, ChangeKind, Due, Key, Object, World, stamp},

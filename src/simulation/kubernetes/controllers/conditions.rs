@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::world::stamp;
+use crate::kubernetes::world::stamp;
 
 /// A condition as it should be.
 #[derive(Clone, Copy, Debug)]

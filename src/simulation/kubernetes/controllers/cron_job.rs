@@ -12,7 +12,7 @@ use super::{
     record::{About, Kind, Recorder},
     turns::Turns,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{CRON_JOBS, JOBS, ResourceId},
     run::Controller,
     world::{Change, DeleteOptions, Due, Object, Propagation, World, stamp},

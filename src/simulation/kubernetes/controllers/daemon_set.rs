@@ -15,7 +15,7 @@ use super::{
     template::REVISION_LABEL,
     turns::Turns,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{DAEMON_SETS, NODES, PODS, ResourceId},
     run::Controller,
     world::{Change, ChangeKind, DeleteOptions, Due, Key, Object, World},

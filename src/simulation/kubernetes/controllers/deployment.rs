@@ -15,7 +15,7 @@ use super::{
     template,
     turns::Turns,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{DEPLOYMENTS, PODS, REPLICA_SETS, ResourceId},
     run::Controller,
     world::{Change, ChangeKind, Due, Key, Object, World},

@@ -18,7 +18,7 @@ use super::{
     template,
     turns::Turns,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{
         DEPLOYMENTS, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, ResourceId, STATEFUL_SETS,
     },

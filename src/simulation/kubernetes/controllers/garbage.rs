@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use serde_json::Value;
 
 use super::{latency, own, own::MANAGER};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::ResourceId,
     run::Controller,
     world::{Change, ChangeKind, DeleteOptions, Due, Key, Object, Owner, Propagation, World},

@@ -18,7 +18,7 @@ use super::{
     record::{About, Kind, Recorder},
     turns::Turns,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{JOBS, PODS, ResourceId},
     run::Controller,
     world::{Change, Due, Key, Object, World, stamp},

@@ -17,7 +17,7 @@ use super::{
     quantity::Quantity,
     record::{About, Kind, Recorder},
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{NODES, PODS, ResourceId},
     run::Controller,
     world::{Change, ChangeKind, DeleteOptions, Due, Key, Object, World},

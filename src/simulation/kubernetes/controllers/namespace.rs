@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{conditions, own::MANAGER, turns::Turns};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{MEASURED, NAMESPACES, ResourceId},
     run::Controller,
     world::{Change, DeleteOptions, Due, Key, World},
@@ -70,7 +70,7 @@ fn empty(world: &mut World, key: &Key) -> bool {
         for object in objects {
             // Background, whatever the resource's own default is: nothing may be orphaned here.
             let options = DeleteOptions {
-                propagation: Some(crate::simulation::kubernetes::world::Propagation::Background),
+                propagation: Some(crate::kubernetes::world::Propagation::Background),
                 ..DeleteOptions::default()
             };
             if world.get(&object).is_some_and(|live| !live.deleting()) {
@@ -164,7 +164,7 @@ fn report(world: &mut World, key: &Key, left: &BTreeMap<String, usize>, held: &B
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::simulation::kubernetes::{
+    use crate::kubernetes::{
         controllers::tests::{Cluster, deployment},
         resources::{CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS},
     };

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{pod::Requests, quantity::Quantity};
-use crate::simulation::kubernetes::world::Object;
+use crate::kubernetes::world::Object;
 
 /// The annotation of a node that says what it does.
 pub const ANNOTATION: &str = "simulation/node";

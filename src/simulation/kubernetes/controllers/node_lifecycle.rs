@@ -17,7 +17,7 @@ use super::{
     pod,
     record::{About, Kind, Recorder},
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{LEASES, NODES, ResourceId},
     run::Controller,
     world::{Change, ChangeKind, Due, Key, Object, World},

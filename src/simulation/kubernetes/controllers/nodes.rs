@@ -12,7 +12,7 @@ use super::{
     quantity,
     record::{About, Kind, Recorder},
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{LEASES, NODES, ResourceId},
     run::Controller,
     world::{Change, Due, Key, Object, World, micro_stamp, stamp},

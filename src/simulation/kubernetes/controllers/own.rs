@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{record::About, selector::Selector};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     refusal::Refusal,
     resources::{NAMESPACES, PODS, ResourceId},
     world::{Key, Object, World},

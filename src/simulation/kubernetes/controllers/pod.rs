@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{quantity::Quantity, usage::Metered};
-use crate::simulation::kubernetes::world::{Object, World};
+use crate::kubernetes::world::{Object, World};
 
 /// `status.phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -10,7 +10,7 @@ use super::{
     own::MANAGER,
     pod,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{NODES, PODS, ResourceId},
     run::Controller,
     world::{Change, ChangeKind, DeleteOptions, Due, Key, Object, World},

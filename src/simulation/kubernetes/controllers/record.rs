@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::latency;
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{EVENTS, ResourceId},
     run::Controller,
     world::{Change, ChangeKind, DeleteOptions, Due, Key, Object, World, micro_stamp, stamp},

@@ -14,7 +14,7 @@ use super::{
     selector::Selector,
     turns::Turns,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{PODS, REPLICA_SETS, ResourceId},
     run::Controller,
     world::{Change, DeleteOptions, Due, Key, Object, World},

@@ -8,7 +8,7 @@ use super::{
     own::{self, MANAGER},
     template,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{CONTROLLER_REVISIONS, DAEMON_SETS},
     world::{DeleteOptions, Key, Object, World},
 };

@@ -16,7 +16,7 @@ use super::{
     latency, node, pod,
     record::{About, Kind, Recorder},
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{NODES, PODS, ResourceId},
     run::Controller,
     world::{Change, Due, Key, Object, World},

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::simulation::kubernetes::world::Object;
+use crate::kubernetes::world::Object;
 
 /// A requirement on one label.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::{
     template::REVISION_LABEL,
     turns::Turns,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{PERSISTENT_VOLUME_CLAIMS, PODS, ResourceId, STATEFUL_SETS},
     run::Controller,
     world::{Change, DeleteOptions, Due, Key, Object, World},

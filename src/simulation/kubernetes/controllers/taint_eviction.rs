@@ -12,7 +12,7 @@ use super::{
     pod,
     record::{About, Kind, Recorder},
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{NODES, PODS, ResourceId},
     run::Controller,
     world::{Change, DeleteOptions, Due, Key, Object, World},

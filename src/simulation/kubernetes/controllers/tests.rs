@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{kubelet::life, node};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{DEPLOYMENTS, EVENTS, NODES, PODS, ResourceId},
     run::Simulation,
     world::{Key, World},

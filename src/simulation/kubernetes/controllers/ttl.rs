@@ -2,7 +2,7 @@
 //! larger clusters.
 
 use super::{own::MANAGER, turns::Turns};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{NODES, ResourceId},
     run::Controller,
     world::{Change, ChangeKind, Due, World},

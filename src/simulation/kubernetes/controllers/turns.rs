@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::latency;
-use crate::simulation::kubernetes::world::{Due, Key, World};
+use crate::kubernetes::world::{Due, Key, World};
 
 /// What `Due::what` is for a turn.
 const TURN: &str = "turn";

@@ -14,7 +14,7 @@ use super::{
     pod::{self, Resources},
     quantity::Quantity,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{DEPLOYMENTS, NODES, PODS, REPLICA_SETS, STATEFUL_SETS},
     world::{Object, World},
 };

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{default, fields};
-use crate::simulation::kubernetes::quantity;
+use crate::kubernetes::quantity;
 
 pub(super) fn pod(object: &mut Value) {
     let spec = fields(object, "spec");

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Calls, Faults};
-use crate::simulation::{
+use crate::{
     holds::Holds,
     kubernetes::{request::Call, world::World},
 };

@@ -12,7 +12,7 @@ use kube::{
 use serde_json::json;
 
 use super::{Calls, Failure, Fault, Rule, Stop};
-use crate::simulation::kubernetes::{Simulation, User, calls::Recorded};
+use crate::kubernetes::{Simulation, User, calls::Recorded};
 
 mod answers;
 mod cuts;
@@ -75,7 +75,7 @@ impl Stage {
     /// The names of what is there, whatever goes wrong with reads.
     fn there(&self) -> Vec<String> {
         self.simulation.with(|world| {
-            let maps = world.list(crate::simulation::kubernetes::resources::CONFIGMAPS, Some("default"));
+            let maps = world.list(crate::kubernetes::resources::CONFIGMAPS, Some("default"));
             maps.map(|map| map.name().to_owned())
                 .filter(|name| name != "kube-root-ca.crt")
                 .collect()

@@ -7,7 +7,7 @@ use super::{
     compare::{compare, fields_of},
     stripped,
 };
-use crate::simulation::kubernetes::schema::{ListKind, View, element};
+use crate::kubernetes::schema::{ListKind, View, element};
 
 /// A field that somebody else owns and has otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::Set;
-use crate::simulation::kubernetes::schema::{ListKind, View, element, same_element};
+use crate::kubernetes::schema::{ListKind, View, element, same_element};
 
 /// In which fields two values differ.
 #[derive(Clone, Debug, Default)]

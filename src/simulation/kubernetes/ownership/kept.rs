@@ -6,7 +6,7 @@ use std::{ops::Range, sync::Arc};
 use serde_json::{Value, json};
 
 use super::{Identity, Managed, Set, managed::Entry, standing::standing};
-use crate::simulation::kubernetes::world::Shelf;
+use crate::kubernetes::world::Shelf;
 
 /// What somebody owns. It is kept as text: what pods own of their addresses is another set for each of them.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ pub struct Kept(Arc<[(Arc<str>, Arc<Share>)]>);
 
 impl Kept {
     /// From a list as objects carry it.
-    pub(in crate::simulation::kubernetes) fn read(list: &Value, shelf: &mut Shelf) -> Self {
+    pub(in crate::kubernetes) fn read(list: &Value, shelf: &mut Shelf) -> Self {
         if list.as_array().is_none_or(Vec::is_empty) {
             return Self::default();
         }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::simulation::kubernetes::schema;
+use crate::kubernetes::schema;
 
 const NOW: &str = "2026-11-24T10:00:00Z";
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::set::shown;
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     quoting::go_map,
     schema::{Shape, View, element},
 };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::simulation::kubernetes::json;
+use crate::kubernetes::json;
 
 /// One operation.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     json,
     quoting::go_map,
     schema::{self, Shape, Strategy, Type},

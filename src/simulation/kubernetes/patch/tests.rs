@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::simulation::kubernetes::schema;
+use crate::kubernetes::schema;
 
 fn strategic(original: Value, patch: Value) -> Result<Value, StrategicError> {
     apply_strategic(&original, &patch, schema::of_kind("v1", "Pod"))

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{duration::human_duration, duration::since, others, pod};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     incoming::Served,
     resources::{
         CLUSTER_ROLE_BINDINGS, CONFIGMAPS, CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{duration::since, path};
-use crate::simulation::kubernetes::{incoming::Served, world::World};
+use crate::kubernetes::{incoming::Served, world::World};
 
 fn columns_of(served: &Served<'_>) -> Vec<Value> {
     let custom = served.resource.custom.as_ref();

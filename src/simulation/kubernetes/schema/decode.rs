@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{Field, Shape, Type, find};
-use crate::simulation::kubernetes::{quantity, quoting::quoted};
+use crate::kubernetes::{quantity, quoting::quoted};
 
 /// An object without what its type does not know.
 #[derive(Clone, Debug, Default, PartialEq)]

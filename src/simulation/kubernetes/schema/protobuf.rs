@@ -12,7 +12,7 @@ use prost::{
 use serde_json::{Map, Value, json};
 
 use super::{Field, Shape, Type, find, of_kind};
-use crate::simulation::kubernetes::world::stamp;
+use crate::kubernetes::world::stamp;
 
 const MAGIC: &[u8] = b"k8s\0";
 
@@ -213,7 +213,7 @@ fn value(shape: &Shape, wire: Wire<'_>, name: &str) -> Result<Value, String> {
             let at = jiff::Timestamp::new(seconds, nanoseconds).map_err(|error| format!("proto: {name}: {error}"))?;
             match shape {
                 Shape::Time => stamp(at).into(),
-                _ => crate::simulation::kubernetes::world::micro_stamp(at).into(),
+                _ => crate::kubernetes::world::micro_stamp(at).into(),
             }
         }
         (Shape::Bytes, Wire::Bytes(bytes)) => {

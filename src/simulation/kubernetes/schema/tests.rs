@@ -61,9 +61,9 @@ fn the_marks_of_lists_are_read() {
         Strategy::Merge(None)
     );
     assert!(find("LabelSelector").unwrap().atomic);
-    for resource in crate::simulation::kubernetes::resources::Resources::default().iter() {
+    for resource in crate::kubernetes::resources::Resources::default().iter() {
         for served in &resource.served {
-            let version = crate::simulation::kubernetes::resources::api_version(&served.group, &served.version);
+            let version = crate::kubernetes::resources::api_version(&served.group, &served.version);
             let measured = resource.group == "metrics.k8s.io";
             assert!(
                 measured || of_kind(&version, &resource.kind).is_some(),

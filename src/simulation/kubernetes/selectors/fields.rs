@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{
         Conversion, EVENTS, JOBS, NAMESPACES, NODES, PODS, REPLICATION_CONTROLLERS, Resource, SECRETS, SERVICES,
     },

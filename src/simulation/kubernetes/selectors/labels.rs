@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::simulation::kubernetes::names;
+use crate::kubernetes::names;
 
 /// A selector: all of its requirements.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::simulation::kubernetes::resources::{CONFIGMAPS, Conversion, NODES, PODS, Resources};
+use crate::kubernetes::resources::{CONFIGMAPS, Conversion, NODES, PODS, Resources};
 
 #[test]
 fn label_selectors_mean_what_they_mean_there() {

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use tokio::sync::oneshot;
 
 use super::{Call, Route, Service};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     accept::{self, Syntax},
     faults::{Befallen, Failure, Fault, Stop},
     reply::{Body, Reply},

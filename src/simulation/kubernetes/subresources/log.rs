@@ -5,7 +5,7 @@ mod follow;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     refusal::{About, Cause, Refusal},
     reply::Reply,
     resources::PODS,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     accept::{self, Form},
     incoming::Served,
     ownership::{self, Identity, scaled},
@@ -283,7 +283,7 @@ fn place<'a>(ask: &Ask<'_>, version: &'a str) -> scaled::Place<'a> {
     }
 }
 
-fn judge(ask: &Ask<'_>, live: &crate::simulation::kubernetes::world::Object, scale: &Value) -> Result<(), Refusal> {
+fn judge(ask: &Ask<'_>, live: &crate::kubernetes::world::Object, scale: &Value) -> Result<(), Refusal> {
     let metadata = &scale["metadata"];
     let named = metadata["name"].as_str().unwrap_or_default();
     if named != ask.name() {

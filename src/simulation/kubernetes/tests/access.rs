@@ -1,5 +1,5 @@
 use super::*;
-use crate::simulation::kubernetes::{Tokens, User};
+use crate::kubernetes::{Tokens, User};
 
 async fn ask_with(service: &Service, token: Option<&str>, method: &str, path: &str, body: Value) -> Answer {
     let bytes = if body.is_null() {

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{self, kubelet::life, node, usage},
     faults::{Calls, Failure, Fault, Rule},
     reply::Body,
@@ -150,7 +150,7 @@ impl Client {
     fn pods(&self, app: &str) -> Vec<String> {
         self.simulation.with(|world| {
             let labels = [("app", app)];
-            let pods = world.labelled(crate::simulation::kubernetes::resources::PODS, "default", &labels);
+            let pods = world.labelled(crate::kubernetes::resources::PODS, "default", &labels);
             pods.map(|pod| pod.name().to_owned()).collect()
         })
     }

@@ -9,7 +9,7 @@ use kube::{
 };
 
 use super::*;
-use crate::simulation::kubernetes::{Tokens, User, loopback::kubeconfig};
+use crate::kubernetes::{Tokens, User, loopback::kubeconfig};
 
 async fn client(kubeconfig: &str) -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,7 +1,7 @@
 use futures::FutureExt;
 
 use super::*;
-use crate::simulation::kubernetes::reply::Body;
+use crate::kubernetes::reply::Body;
 
 async fn open(service: &Service, query: &str) -> Body {
     let request = Request::get(format!("{PODS}?watch=1&{query}"))

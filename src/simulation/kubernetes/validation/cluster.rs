@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::list;
-use crate::simulation::kubernetes::{quantity, refusal::Cause};
+use crate::kubernetes::{quantity, refusal::Cause};
 
 /// The highest priority that is not the system's own.
 const HIGHEST: i64 = 1_000_000_000;

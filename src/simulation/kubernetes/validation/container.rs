@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{list, not_negative};
-use crate::simulation::kubernetes::{names, quantity, refusal::Cause};
+use crate::kubernetes::{names, quantity, refusal::Cause};
 
 const PORTS: &str = "must be between 1 and 65535, inclusive";
 

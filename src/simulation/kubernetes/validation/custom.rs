@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::simulation::kubernetes::{incoming::Served, json, refusal::Cause};
+use crate::kubernetes::{incoming::Served, json, refusal::Cause};
 
 pub(super) fn of(served: &Served<'_>, object: &Value, causes: &mut Vec<Cause>) {
     if let Some(schema) = served.custom_schema() {

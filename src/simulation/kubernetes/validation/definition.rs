@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::list;
-use crate::simulation::kubernetes::{names, refusal::Cause};
+use crate::kubernetes::{names, refusal::Cause};
 
 pub(super) fn of(object: &Value, causes: &mut Vec<Cause>) {
     let spec = &object["spec"];

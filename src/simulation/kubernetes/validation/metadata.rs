@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     names,
     refusal::Cause,
     resources::{

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{container, list, metadata, scheduling};
-use crate::simulation::kubernetes::{defaults, names, refusal::Cause, strategy::set_or_remove};
+use crate::kubernetes::{defaults, names, refusal::Cause, strategy::set_or_remove};
 
 pub(super) fn spec(spec: &Value, at: &str, causes: &mut Vec<Cause>) {
     let mut volumes = BTreeSet::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{container, immutable, list, not_negative, number_or_percent, pod, scheduling};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     incoming::Served,
     names,
     refusal::Cause,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::list;
-use crate::simulation::kubernetes::refusal::Cause;
+use crate::kubernetes::refusal::Cause;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 

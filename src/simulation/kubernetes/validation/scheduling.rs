@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{list, metadata};
-use crate::simulation::kubernetes::{names, refusal::Cause};
+use crate::kubernetes::{names, refusal::Cause};
 
 /// Judges all of it.
 pub(super) fn of(spec: &Value, at: &str, causes: &mut Vec<Cause>) {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{immutable, list};
-use crate::simulation::kubernetes::{quantity, refusal::Cause};
+use crate::kubernetes::{quantity, refusal::Cause};
 
 const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 

@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::simulation::kubernetes::{
-    defaults, resources::Conversion, resources::ResourceId, resources::Resources, world::World,
-};
+use crate::kubernetes::{defaults, resources::Conversion, resources::ResourceId, resources::Resources, world::World};
 
 fn wrong(resource: ResourceId, object: Value) -> Vec<String> {
     let world = World::new("2026-11-24T10:00:00Z".parse().unwrap(), 1);

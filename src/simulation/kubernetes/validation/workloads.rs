@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{immutable, is_zero, list, metadata, not_negative, number_or_percent, pod, schedule, scheduling};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     refusal::Cause,
     resources::{DAEMON_SETS, REPLICATION_CONTROLLERS, ResourceId, STATEFUL_SETS},
     selectors::Labels,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Ask, create, patch::judge_identity, update};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     defaults,
     incoming::Served,
     outgoing,

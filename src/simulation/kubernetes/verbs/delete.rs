@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Ask, list};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     incoming, kinds, outgoing,
     refusal::{About, Cause, Refusal},
     reply::Reply,

@@ -1,7 +1,7 @@
 //! One object.
 
 use super::Ask;
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     measured, outgoing,
     refusal::Refusal,
     reply::Reply,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Ask, token};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     accept::{self, Form},
     measured,
     outgoing::{self, ListMetadata},
@@ -291,6 +291,6 @@ fn judge_options(ask: &Ask<'_>) -> Result<(), Refusal> {
     if causes.is_empty() {
         return Ok(());
     }
-    let about = crate::simulation::kubernetes::refusal::About::new("meta.k8s.io", "ListOptions");
+    let about = crate::kubernetes::refusal::About::new("meta.k8s.io", "ListOptions");
     Err(Refusal::invalid(about, "", &causes))
 }

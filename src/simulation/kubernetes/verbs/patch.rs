@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Ask, apply, update};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     accept, json as documents, outgoing,
     patch::{self, Operation, StrategicError},
     quoting::go_map,

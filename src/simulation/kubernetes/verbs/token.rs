@@ -6,7 +6,7 @@ use base64::{
 };
 use serde_json::json;
 
-use crate::simulation::kubernetes::{json as documents, refusal::Refusal, world::Object};
+use crate::kubernetes::{json as documents, refusal::Refusal, world::Object};
 
 /// Base64 that needs no escapes in a URL, as Go reads it: what is left over in the last letter may be anything.
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));

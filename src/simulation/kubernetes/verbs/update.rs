@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Ask, create};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     admission, defaults, outgoing,
     refusal::{About, Cause, Refusal},
     reply::Reply,

@@ -12,7 +12,7 @@ use super::{
     Ask,
     list::{Selection, judge_one_version},
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     accept::Form,
     faults::Fault,
     incoming::Served,

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Key, Object, World, stamp};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     refusal::{About, Refusal},
     resources::{JOBS, NAMESPACES, PODS, REPLICATION_CONTROLLERS, ResourceId},
 };

@@ -18,7 +18,7 @@ use serde::{
 use serde_json::{Map, Value, json};
 
 use super::shelf::Shelf;
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     ownership::Kept,
     resources::{PODS, ResourceId},
 };
@@ -99,7 +99,7 @@ const APART_FROM_METADATA: [&str; 5] = ["managedFields", "name", "namespace", "r
 
 impl Object {
     /// What is told and not kept: it has no resourceVersion.
-    pub(in crate::simulation::kubernetes) fn unstored(key: Key, value: &Value) -> Self {
+    pub(in crate::kubernetes) fn unstored(key: Key, value: &Value) -> Self {
         Self::encode(key, value, Kept::default(), 0, None, &mut Shelf::default())
     }
 

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Object, World, table::KNOWN};
-use crate::simulation::kubernetes::resources::ResourceId;
+use crate::kubernetes::resources::ResourceId;
 
 /// The revision with which each moment ended that changed anything.
 #[derive(Clone, Default)]

@@ -8,14 +8,14 @@ use std::{
 
 use serde::Serialize;
 
-use crate::simulation::kubernetes::ownership::Share;
+use crate::kubernetes::ownership::Share;
 
 /// How much there is at least before it is looked whether anybody needs it still.
 const FEW: usize = 1024;
 
 /// What is kept once.
 #[derive(Clone, Default)]
-pub(in crate::simulation::kubernetes) struct Shelf {
+pub(in crate::kubernetes) struct Shelf {
     texts: HashSet<Arc<str>>,
     /// By what they say.
     shares: HashMap<Arc<str>, Arc<Share>>,
@@ -27,7 +27,7 @@ pub(in crate::simulation::kubernetes) struct Shelf {
 
 impl Shelf {
     /// A text.
-    pub(in crate::simulation::kubernetes) fn text(&mut self, text: &str) -> Arc<str> {
+    pub(in crate::kubernetes) fn text(&mut self, text: &str) -> Arc<str> {
         if let Some(there) = self.texts.get(text) {
             return Arc::clone(there);
         }
@@ -48,11 +48,7 @@ impl Shelf {
     }
 
     /// What somebody owns, by the text that says it.
-    pub(in crate::simulation::kubernetes) fn share(
-        &mut self,
-        text: String,
-        make: impl FnOnce(Arc<str>) -> Share,
-    ) -> Arc<Share> {
+    pub(in crate::kubernetes) fn share(&mut self, text: String, make: impl FnOnce(Arc<str>) -> Share) -> Arc<Share> {
         if let Some(there) = self.shares.get(&*text) {
             return Arc::clone(there);
         }

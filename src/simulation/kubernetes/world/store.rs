@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Change, ChangeKind, Event, Key, Object, World, table::Table};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     definitions,
     ownership::Kept,
     resources::{CUSTOM_RESOURCE_DEFINITIONS, PODS},

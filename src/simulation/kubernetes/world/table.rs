@@ -8,7 +8,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::object::{Key, Object};
-use crate::simulation::kubernetes::resources::ResourceId;
+use crate::kubernetes::resources::ResourceId;
 
 /// How long changes are known at most, once others have come: so long etcd keeps them from one compaction to the next.
 pub(super) const KNOWN: SignedDuration = SignedDuration::from_mins(5);

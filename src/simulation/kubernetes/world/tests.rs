@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{CONFIGMAPS, DEPLOYMENTS, NODES, PODS},
     run::{Controller, Simulation},
 };

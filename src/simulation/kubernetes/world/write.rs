@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{Chance, Key, Object, World};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     admission, defaults, definitions,
     incoming::Served,
     ownership::{self, Change, Kept},

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::simulation::slack::blocks::{faults, too_long};
+use crate::slack::blocks::{faults, too_long};
 
 fn text(kind: &str, length: usize) -> Value {
     json!({ "type": kind, "text": "x".repeat(length) })

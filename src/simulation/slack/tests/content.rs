@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::Stage;
-use crate::simulation::slack::Mention;
+use crate::slack::Mention;
 
 #[tokio::test]
 async fn a_message_says_something_in_a_form_that_slack_knows() {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Stage;
-use crate::simulation::faults::{Fault, Rule};
+use crate::faults::{Fault, Rule};
 
 fn message() -> Value {
     json!({ "channel": "#ops", "text": "a" })

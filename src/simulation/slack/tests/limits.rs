@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::Stage;
-use crate::simulation::slack::rates::{Limit, Rates, Wait};
+use crate::slack::rates::{Limit, Rates, Wait};
 
 async fn post(stage: &Stage, channel: &str) -> (u16, Option<String>, Value) {
     let answer = stage

@@ -1,4 +1,4 @@
-use crate::simulation::slack::mrkdwn::{Mention, Names, plain, read};
+use crate::slack::mrkdwn::{Mention, Names, plain, read};
 
 struct Town;
 

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::Stage;
-use crate::simulation::slack::Posting;
+use crate::slack::Posting;
 
 async fn post(stage: &Stage, token: &str, channel: &str) -> Value {
     stage.pass(1.0);

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::Stage;
-use crate::simulation::{
+use crate::{
     faults::{Fault, Rule},
     slack::Posting,
 };

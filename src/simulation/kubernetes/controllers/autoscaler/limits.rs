@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::simulation::kubernetes::controllers::pod::number;
+use crate::kubernetes::controllers::pod::number;
 
 /// How long the highest recommendation holds when nobody says.
 const DOWN: i64 = 300;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{CPU_INITIALIZATION, INITIAL_READINESS};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         latency,
         pod::{self, Phase},

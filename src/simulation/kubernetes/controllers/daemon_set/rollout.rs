@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         pod,
         revisions::Revision,

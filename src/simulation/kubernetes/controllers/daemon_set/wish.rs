@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         node::{self, Taint, Toleration},
         selector::Selector,

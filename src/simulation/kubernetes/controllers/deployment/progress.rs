@@ -8,7 +8,7 @@ use super::{
     sets::{self, Set},
     wanted,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{conditions, latency, replica_set::counter},
     world::World,
 };

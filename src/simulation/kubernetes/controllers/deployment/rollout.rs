@@ -7,7 +7,7 @@ use super::{
     sets::{self, Set},
     wanted,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::pod,
     world::{DeleteOptions, World},
 };

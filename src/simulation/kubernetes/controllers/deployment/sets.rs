@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Deployment;
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         conditions::{self, Condition},
         own::{self, MANAGER},

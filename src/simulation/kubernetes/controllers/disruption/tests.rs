@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         conditions,
         tests::{Cluster, deployment, pod},
@@ -68,7 +68,7 @@ fn an_eviction_that_was_let_through_counts_until_it_happened_or_two_minutes_pass
         cluster.0.now(),
     );
     cluster.0.with(|world| {
-        let at = crate::simulation::kubernetes::world::stamp(now);
+        let at = crate::kubernetes::world::stamp(now);
         let let_through = |status: &mut Value| status["disruptedPods"] = json!({name: at});
         world.update_status(&key, "kube-apiserver", let_through).unwrap()
     });

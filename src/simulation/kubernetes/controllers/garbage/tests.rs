@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::tests::{Cluster, deployment},
     resources::{CONFIGMAPS, DEPLOYMENTS, REPLICA_SETS},
     world::{DeleteOptions, Propagation},
 };
 
-fn delete(propagation: Propagation) -> (Cluster, crate::simulation::kubernetes::world::Key) {
+fn delete(propagation: Propagation) -> (Cluster, crate::kubernetes::world::Key) {
     let cluster = Cluster::new(1, 1);
     let key = cluster.make(DEPLOYMENTS, deployment("web", 2, &json!({"stops": {"takes": "5s"}})));
     cluster.wait(20);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Jobs, Turn, policy, tracked, untrack};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         conditions, pod,
         record::{About, Kind},

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::simulation::kubernetes::world::Object;
+use crate::kubernetes::world::Object;
 
 /// The label and annotation that say which one a pod works on.
 pub(super) const INDEX: &str = "batch.kubernetes.io/job-completion-index";

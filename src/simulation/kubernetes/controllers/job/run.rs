@@ -10,7 +10,7 @@ use super::{
     indexes::{self, INDEX, index},
     untrack,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         latency, own, pod,
         record::{About, Kind},

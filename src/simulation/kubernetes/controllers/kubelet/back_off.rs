@@ -9,7 +9,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulation::kubernetes::controllers::latency;
+use crate::kubernetes::controllers::latency;
 
 /// A back-off as client-go counts it.
 #[derive(Clone, Copy, Debug, Default)]

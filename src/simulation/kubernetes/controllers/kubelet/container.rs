@@ -10,7 +10,7 @@ use super::{
     probe::{Decides, Probe},
     start::Refusal,
 };
-use crate::simulation::kubernetes::controllers::{latency, quantity::Quantity, record::Kind};
+use crate::kubernetes::controllers::{latency, quantity::Quantity, record::Kind};
 
 /// What a container is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::{
     container::{Container, Ended, Restart, Role, State, Told},
     probe::Decides,
 };
-use crate::simulation::kubernetes::controllers::{latency, record::Kind};
+use crate::kubernetes::controllers::{latency, record::Kind};
 
 impl Container {
     /// A run is over.

@@ -31,7 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::quantity::Quantity,
     resources::{CONFIGMAPS, ResourceId, SECRETS},
     world::{Object, World},

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     resources::{CONFIGMAPS, ResourceId, SECRETS},
     world::World,
 };
@@ -78,7 +78,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use crate::simulation::kubernetes::{
+    use crate::kubernetes::{
         controllers::tests::{Cluster, pod, ready},
         resources::{CONFIGMAPS, PODS},
     };

@@ -8,7 +8,7 @@ use super::{
     Kubelets, NAME,
     container::{Ended, State},
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         conditions::{self, Condition},
         latency,

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::life::{Answers, Life};
-use crate::simulation::kubernetes::controllers::{latency, pod::number};
+use crate::kubernetes::controllers::{latency, pod::number};
 
 /// What stands for the pod's address in a message.
 pub(super) const POD: &str = "<pod>";

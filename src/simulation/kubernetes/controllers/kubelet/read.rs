@@ -9,7 +9,7 @@ use super::{
     container::{Container, Restart, Role},
     needs,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{latency, pod},
     resources::NODES,
     world::{Object, World},

@@ -7,7 +7,7 @@ use super::{
     life::{Life, Pull, Starts},
     probe::Decides,
 };
-use crate::simulation::kubernetes::controllers::{latency, record::Kind};
+use crate::kubernetes::controllers::{latency, record::Kind};
 
 /// Why a container is not even tried: the reason that is shown, and the message.
 pub(super) type Refusal = (&'static str, String);

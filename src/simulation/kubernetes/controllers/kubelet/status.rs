@@ -7,7 +7,7 @@ use super::{
     Pod,
     container::{Container, Ended, Restart, Role, State},
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         conditions::{self, Condition},
         pod::Phase,

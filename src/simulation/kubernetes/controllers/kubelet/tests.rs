@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::tests::{Cluster, pod, ready},
     resources::{CONFIGMAPS, PODS, SECRETS},
 };
@@ -284,7 +284,7 @@ fn pressure_evicts_the_pod_that_uses_too_much() {
     let greedy = cluster.make(PODS, pod("greedy", &json!({"uses": {"memory": "120Mi"}})));
     let modest = cluster.make(PODS, pod("modest", &json!({"uses": {"memory": "20Mi"}})));
     cluster.wait(40);
-    let node = cluster.key(&cluster.all(crate::simulation::kubernetes::resources::NODES)[0]);
+    let node = cluster.key(&cluster.all(crate::kubernetes::resources::NODES)[0]);
     let script = json!({"memoryPressure": true, "evicts": 1}).to_string();
     cluster.change(&node, |node| {
         node["metadata"]["annotations"]["simulation/node"] = script.into()

@@ -9,7 +9,7 @@ use super::{
     container::{Role, Told},
     life, needs, probe,
 };
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         latency, node, pod,
         record::{About, Kind},

@@ -1,6 +1,6 @@
 //! The old names of a node's labels, which say what the new ones do.
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::own::MANAGER,
     world::{Key, World},
 };

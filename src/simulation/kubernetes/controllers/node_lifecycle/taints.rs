@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         conditions,
         node::{self, Taint},

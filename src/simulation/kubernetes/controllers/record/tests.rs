@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::simulation::kubernetes::{resources::CONFIGMAPS, run::Simulation};
+use crate::kubernetes::{resources::CONFIGMAPS, run::Simulation};
 
 fn simulation() -> (Simulation, About) {
     let simulation = Simulation::new("2026-11-24T10:00:00Z".parse().unwrap(), 7);

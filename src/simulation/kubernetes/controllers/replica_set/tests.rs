@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::tests::{Cluster, pod, ready, template},
     resources::{PODS, REPLICA_SETS},
 };
@@ -43,8 +43,7 @@ fn replaces_what_was_evicted_and_leaves_it_there() {
     cluster.make(REPLICA_SETS, set(1, &Value::Null));
     cluster.wait(20);
     let node = cluster.pods()[0]["spec"]["nodeName"].as_str().unwrap().to_owned();
-    let node =
-        crate::simulation::kubernetes::world::Key::new(crate::simulation::kubernetes::resources::NODES, "", &node);
+    let node = crate::kubernetes::world::Key::new(crate::kubernetes::resources::NODES, "", &node);
     let script = json!({"diskPressure": true, "evicts": 1}).to_string();
     cluster.change(&node, |node| {
         node["metadata"]["annotations"]["simulation/node"] = script.into()

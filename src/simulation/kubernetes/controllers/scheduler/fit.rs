@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::wish::{Domains, Wish};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{node, pod::Requests},
     world::Object,
 };

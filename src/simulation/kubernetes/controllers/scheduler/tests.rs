@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         conditions,
         tests::{Cluster, pod},
@@ -83,7 +83,7 @@ fn spreads_by_zone_as_a_constraint_says() {
     cluster.change(&Key::new(NODES, "", "n1"), |node| {
         node["spec"]["unschedulable"] = true.into()
     });
-    let mut web = crate::simulation::kubernetes::controllers::tests::deployment("web", 4, &Value::Null);
+    let mut web = crate::kubernetes::controllers::tests::deployment("web", 4, &Value::Null);
     web["spec"]["template"]["spec"]["topologySpreadConstraints"] = json!([{
         "maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule",
         "labelSelector": {"matchLabels": {"app": "web"}},

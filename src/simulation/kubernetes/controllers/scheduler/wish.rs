@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{
         node::{Toleration, tolerations},
         pod::{self, Requests},

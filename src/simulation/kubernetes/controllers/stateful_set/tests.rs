@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::tests::{Cluster, ready, template},
     resources::{CONTROLLER_REVISIONS, STATEFUL_SETS},
     world::Key,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Cluster, deployment, ready};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     controllers::{kubelet::life, node},
     resources::{DEPLOYMENTS, NODES, REPLICA_SETS},
     world::Key,

@@ -6,7 +6,7 @@ use kube::{
 };
 
 use super::*;
-use crate::simulation::{kubernetes::loopback::kubeconfig, serve::Server};
+use crate::{kubernetes::loopback::kubeconfig, serve::Server};
 
 /// The same cluster over sockets, with a client that tries nothing twice.
 async fn over_sockets() -> (Stage, Server) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc::UnboundedReceiver, watch};
 
 use super::{Limits, state};
-use crate::simulation::kubernetes::{
+use crate::kubernetes::{
     reply::Reply,
     run::Simulation,
     world::{Key, Line, Object, World},
