@@ -41,20 +41,22 @@ impl Cluster {
             return Ok(resource.clone());
         }
         let gvk = gvk(&object.api_version, &object.kind);
-        let found = self
-            .limited("get", "the API's discovery", pinned_kind(&self.client, &gvk))
-            .await;
-        let unknown = || ClusterError::UnknownKind {
+        let ask = async {
+            match pinned_kind(&self.client, &gvk).await {
+                Ok((resource, _)) => Ok(Some(resource)),
+                // The group answers and has no such kind, or there is no such group.
+                Err(kube::Error::Discovery(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let found = match self.limited("get", "the API's discovery", ask).await {
+            Err(ClusterError::NotFound { .. }) => None,
+            found => found?,
+        };
+        let resource = found.ok_or_else(|| ClusterError::UnknownKind {
             api_version: object.api_version.clone(),
             kind: object.kind.clone(),
-        };
-        let resource = match found {
-            Ok((resource, _)) => resource,
-            // The group answers and has no such kind, or there is no such group.
-            Err(ClusterError::NotFound { .. }) => return Err(unknown()),
-            Err(ClusterError::Unavailable { message }) if message.contains("iscover") => return Err(unknown()),
-            Err(error) => return Err(error),
-        };
+        })?;
         self.discovered.write().await.insert(key, resource.clone());
         Ok(resource)
     }
@@ -70,4 +72,59 @@ pub(super) fn collection(resource: &ApiResource, namespace: Option<&str>) -> Str
 fn gvk(api_version: &str, kind: &str) -> GroupVersionKind {
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     GroupVersionKind::gvk(group, version, kind)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::{sync::Arc, time::Duration};
+
+    use simulated_cluster::kubernetes::{
+        Simulation,
+        faults::{Calls, Failure, Fault, Rule},
+    };
+
+    use super::*;
+    use crate::{clock::SystemClock, domain::reason::Reason};
+
+    fn object(api_version: &str, kind: &str) -> ObjectRef {
+        ObjectRef {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+            namespace: Some("shop".to_owned()),
+            name: "cart".to_owned(),
+        }
+    }
+
+    /// What asking for these kinds comes to when this goes wrong.
+    async fn asked(fault: Option<Fault>, objects: &[ObjectRef]) -> Vec<Option<Reason>> {
+        let simulation = Simulation::new("2026-03-01T12:00:00Z".parse().unwrap(), 7);
+        if let Some(fault) = fault {
+            simulation.faults().add(Rule::always(fault).on(Calls::any()));
+        }
+        let client = kube::Client::new(simulation.service(), "default");
+        let cluster = Cluster::new(client, Duration::from_millis(100), Arc::new(SystemClock::new()));
+        let mut reasons = Vec::new();
+        for object in objects {
+            reasons.push(cluster.resource(object).await.err().map(|error| error.reason()));
+        }
+        reasons
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_the_cluster_has_not_is_told_from_a_cluster_that_does_not_answer() {
+        let budget = object("policy/v1", "PodDisruptionBudget");
+        let unknown = [object("policy/v1", "Budget"), object("example.com/v1", "Budget")];
+        assert_eq!(asked(None, std::slice::from_ref(&budget)).await, [None]);
+        assert_eq!(asked(None, &unknown).await, [Some(Reason::InvalidTarget); 2]);
+        for fault in [Fault::Held, Fault::Cut, Fault::Refused(Failure::Unavailable)] {
+            let words = format!("{fault:?}");
+            assert_eq!(
+                asked(Some(fault), &[budget.clone(), unknown[0].clone()]).await,
+                [Some(Reason::ClusterUnavailable); 2],
+                "{words}"
+            );
+        }
+    }
 }
