@@ -145,6 +145,9 @@ impl Guards {
     }
 }
 
+/// The largest count of a rate: so many attempts at the most are read of a root's history.
+pub const RATE_COUNT: u32 = 100;
+
 /// So many in a window: `4/1d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {

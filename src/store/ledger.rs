@@ -16,7 +16,7 @@ use crate::{
         journal::Entry,
         next::before,
         run::{Binding, Phase, RunId},
-        runbook::Guards,
+        runbook::{Guards, RATE_COUNT},
     },
 };
 
@@ -257,12 +257,13 @@ async fn look(
 async fn attempts(tx: &mut AnyConnection, claimed: &Claimed, binding: &Binding) -> Result<Vec<Attempt>, StoreError> {
     let rows = sqlx::query(
         "SELECT run_id, at FROM attempts WHERE root_key = $1 AND lane = $2 AND runbook = $3 AND run_id <> $4
-         ORDER BY at DESC LIMIT 100",
+         ORDER BY at DESC LIMIT $5",
     )
     .bind(binding.root.key())
     .bind(claimed.lane.0.clone())
     .bind(claimed.run.runbook.clone())
     .bind(claimed.run.id.to_string())
+    .bind(i64::from(RATE_COUNT))
     .fetch_all(&mut *tx)
     .await?;
     rows.iter()

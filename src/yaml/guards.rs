@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::{
     duration,
-    runbook::{Guards, Rate},
+    runbook::{Guards, RATE_COUNT, Rate},
 };
 
 /// Guards that the design has and this version does not.
@@ -82,6 +82,14 @@ fn rate(reader: &mut Reader<'_>, node: &Node) -> Option<Rate> {
         _ => reader.text(node, "rate")?.to_owned(),
     };
     match duration::parse_rate(&text) {
+        Ok(rate) if rate.count > RATE_COUNT => {
+            let message = format!(
+                "`rate` allows {} runs, but at most {RATE_COUNT} are counted",
+                rate.count
+            );
+            reader.error(node.at, message, "take a shorter window with a smaller count");
+            None
+        }
         Ok(rate) if RATE_WINDOW.contains(&rate.per) => Some(rate),
         Ok(_) => {
             let (least, most) = (

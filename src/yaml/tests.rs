@@ -352,7 +352,11 @@ fn the_documentation_has_every_field_with_its_default_and_its_bounds() {
         (
             "spec.guards.rate",
             defaults::RATE.to_string(),
-            format!("window {}", span(&guards::RATE_WINDOW)),
+            format!(
+                "count 1 to {}, window {}",
+                defaults::RATE_COUNT,
+                span(&guards::RATE_WINDOW)
+            ),
         ),
         ("spec.guards.quiet", format(defaults::QUIET), span(&guards::QUIET)),
         ("spec.steps", required(), at_most.clone()),

@@ -413,6 +413,11 @@ pub(super) const SLIPS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "rate: 4/1d",
+        "rate: 150/1h",
+        &["22:11: `rate` allows 150 runs, but at most 100 are counted (take a shorter window with a smaller count)"],
+    ),
+    (
+        "rate: 4/1d",
         "rate: 4 per day",
         &["22:11: `4 per day` is not a rate: write a count, a slash and a duration, for example `4/1d`"],
     ),
