@@ -107,15 +107,9 @@ impl Part {
     pub(crate) fn signal(&self, signal: &str) -> Result<(), Error> {
         let what = format!("sending {signal} to {}", self.name);
         let script = r#"kill -s "$1" "$2""#;
-        let status = Command::new("sh")
-            .args(["-c", script, "sh", signal, &self.child.id().to_string()])
-            .status()
-            .map_err(Error::io(&what))?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Error::io(what)(std::io::Error::other(status.to_string())))
-        }
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", signal, &self.child.id().to_string()]);
+        run(&what, command).map(drop)
     }
 }
 

@@ -30,9 +30,14 @@ pub(super) fn name(group: &Group) -> String {
     name.to_string_lossy().into_owned()
 }
 
+/// Whether there is one hierarchy for all controllers: version 2.
+fn unified() -> bool {
+    Path::new(ROOT).join("cgroup.controllers").is_file()
+}
+
 /// The hierarchies that kubelet uses: one for all (version 2), or one for each controller.
 pub(super) fn roots() -> Vec<PathBuf> {
-    if Path::new(ROOT).join("cgroup.controllers").is_file() {
+    if unified() {
         return vec![PathBuf::from(ROOT)];
     }
     let controllers = ["cpu", "memory", "pids"];
@@ -59,7 +64,7 @@ pub(super) fn create(group: &Group) -> Result<(), Error> {
 
 /// The anonymous memory of a pod's containers, in bytes.
 pub(super) fn memory_of(group: &Group, pod_uid: &str) -> Result<u64, Error> {
-    let (root, field) = if Path::new(ROOT).join("cgroup.controllers").is_file() {
+    let (root, field) = if unified() {
         (Path::new(ROOT).join(name(group)), "anon ")
     } else {
         (Path::new(ROOT).join("memory").join(name(group)), "total_rss ")
