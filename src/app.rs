@@ -240,6 +240,7 @@ async fn connect(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Clust
         kubeconfig: config.kubernetes.kubeconfig.clone(),
         context: config.kubernetes.context.clone(),
         request_timeout: config.kubernetes.request_timeout,
+        environment: crate::cluster::Environment::new(Config::environment()),
     };
     Ok(Cluster::connect(&access, clock).await?)
 }
