@@ -5,27 +5,32 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kube::{Client, discovery::ApiResource};
+use kube::Client;
 use tokio::sync::RwLock;
 
 use crate::clock::Clock;
 
 mod access;
+mod discovery;
 mod error;
 mod events;
 mod evict;
-mod kinds;
+mod get;
 mod kubeconfig;
 mod logs;
 mod no_proxy;
+mod owners;
 mod proxy;
-mod read;
+mod send;
 
 pub use access::{Access, AccessError, Environment};
 pub use error::ClusterError;
 pub use events::{EventType, NewEvent};
+pub use get::{List, Lookup, Selection};
+pub use owners::Owners;
 pub use proxy::ProxyError;
-pub use read::{Lineage, Sight};
+
+use discovery::Resource;
 
 /// A cluster.
 #[derive(Clone)]
@@ -34,7 +39,7 @@ pub struct Cluster {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     /// Kinds that had to be asked for, by `apiVersion` and kind.
-    discovered: Arc<RwLock<HashMap<(String, String), ApiResource>>>,
+    discovered: Arc<RwLock<HashMap<(String, String), Resource>>>,
 }
 
 impl Cluster {
@@ -65,19 +70,7 @@ impl Cluster {
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
-
-    async fn limited<T>(
-        &self,
-        verb: &'static str,
-        resource: &str,
-        call: impl Future<Output = Result<T, kube::Error>>,
-    ) -> Result<T, ClusterError> {
-        tokio::select! {
-            biased;
-            answer = call => answer.map_err(|error| ClusterError::from_kube(verb, resource, error)),
-            () = self.clock.sleep(self.timeout) => Err(ClusterError::Unavailable {
-                message: format!("{verb} {resource}: no answer within {:?}", self.timeout),
-            }),
-        }
-    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    cluster::{Cluster, ClusterError, Lineage},
+    cluster::{Cluster, ClusterError, Owners},
     domain::{
         guard::Facts,
         journal::Intent,
@@ -55,7 +55,7 @@ pub struct Seen {
     /// Live.
     pub live: Value,
     /// And what controls it.
-    pub lineage: Lineage,
+    pub owners: Owners,
 }
 
 /// What a step wants.

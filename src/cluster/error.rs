@@ -12,6 +12,8 @@ pub enum ClusterError {
     NotFound {
         /// The API server's words.
         message: String,
+        /// Whether the path is served, and only what it names is missing.
+        served: bool,
     },
     /// 409: a precondition does not hold.
     #[error("conflict: {message}")]
@@ -83,7 +85,11 @@ impl ClusterError {
         let budget =
             details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "DisruptionBudget"));
         match status.code {
-            404 => Self::NotFound { message },
+            // What is missing is named, unless nothing at all is served there: then that is a plain text or an empty one.
+            404 => Self::NotFound {
+                message,
+                served: details.is_some_and(|details| !details.name.is_empty()),
+            },
             409 => Self::Conflict { message },
             429 if budget => Self::Budget {
                 message: details

@@ -1,19 +1,18 @@
 //! Kubernetes Events: reading those about an object, and telling in `kubectl describe` what we did to it.
 
 use jiff::Timestamp;
-use kube::core::{
-    Request,
-    params::{ListParams, PostParams},
-};
+use kube::core::{Request, params::PostParams};
 use serde_json::{Value, json};
 
-use super::{Cluster, ClusterError, kinds::collection, kinds::known};
+use super::{Cluster, ClusterError, get::Selection, send::Asked};
 use crate::domain::target::{ObjectRef, Target};
 
 /// The API refuses longer notes.
 const NOTE: usize = 1024;
-/// Events that are read at the most; the API server keeps them for an hour.
-const LIMIT: u32 = 100;
+/// Events about one object that are read at the most; the API server keeps them for an hour, and lists them by name.
+const READ: usize = 5000;
+/// Of these the newest are kept.
+const NEWEST: usize = 100;
 
 /// An Event to post. Its name comes from the run, so that a repeat is the same Event.
 #[derive(Clone, Debug)]
@@ -72,44 +71,48 @@ impl Cluster {
             "related": event.related.as_ref().map(|related| reference(related, None)),
         });
         let path = format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events");
-        let request = Request::new(path)
-            .create(&PostParams::default(), body.to_string().into_bytes())
-            .map_err(|error| ClusterError::Rejected {
-                code: 400,
-                message: error.to_string(),
-            })?;
-        match self
-            .limited("create", "events.events.k8s.io", self.client.request::<Value>(request))
-            .await
-        {
+        let asked = Asked {
+            verb: "create",
+            resource: "events.events.k8s.io",
+        };
+        let request = Request::new(path).create(&PostParams::default(), body.to_string().into_bytes());
+        match self.send(asked, request).await {
             Ok(_) | Err(ClusterError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// The Events about this very object, oldest first.
+    /// The newest Events about this very object, oldest first.
     pub async fn events_about(&self, target: &Target) -> Result<Vec<Value>, ClusterError> {
-        let Some(events) = known("v1", "Event") else {
-            return Ok(Vec::new());
+        let about = format!("involvedObject.uid={}", target.uid);
+        let selection = Selection {
+            api_version: "v1",
+            kind: "Event",
+            namespace: Some(target.object.namespace.as_deref().unwrap_or("default")),
+            labels: None,
+            fields: Some(&about),
+            limit: READ,
         };
-        let path = collection(&events, Some(target.object.namespace.as_deref().unwrap_or("default")));
-        let params = ListParams::default()
-            .fields(&format!("involvedObject.uid={}", target.uid))
-            .limit(LIMIT);
-        let request = Request::new(path)
-            .list(&params)
-            .map_err(|error| ClusterError::Rejected {
-                code: 400,
-                message: error.to_string(),
-            })?;
-        let mut list = self
-            .limited("list", "events", self.client.request::<Value>(request))
-            .await?;
-        let Value::Array(items) = list["items"].take() else {
-            return Ok(Vec::new());
-        };
-        Ok(items)
+        let mut events = self.list(&selection).await?.items;
+        // Stable: those of the same second stay in the order of their names.
+        events.sort_by_cached_key(last_seen);
+        let older = events.len().saturating_sub(NEWEST);
+        Ok(events.split_off(older))
     }
+}
+
+/// When it was seen last, by whichever of the fields its author fills.
+fn last_seen(event: &Value) -> Option<Timestamp> {
+    [
+        &event["series"]["lastObservedTime"],
+        &event["lastTimestamp"],
+        &event["eventTime"],
+        &event["firstTimestamp"],
+        &event["metadata"]["creationTimestamp"],
+    ]
+    .into_iter()
+    .filter_map(Value::as_str)
+    .find_map(|time| time.parse().ok())
 }
 
 fn reference(object: &ObjectRef, uid: Option<&str>) -> Value {

@@ -1,9 +1,9 @@
 //! Eviction: the one way by which a PodDisruptionBudget has a say.
 
 use kube::core::{Request, params::PostParams};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Cluster, ClusterError};
+use super::{Cluster, ClusterError, send::Asked};
 use crate::domain::target::Target;
 
 impl Cluster {
@@ -29,14 +29,11 @@ impl Cluster {
             field_manager: None,
         };
         let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction");
-        let request = Request::new(path)
-            .create(&params, body.to_string().into_bytes())
-            .map_err(|error| ClusterError::Rejected {
-                code: 400,
-                message: error.to_string(),
-            })?;
-        self.limited("create", "pods/eviction", self.client.request::<Value>(request))
-            .await
-            .map(drop)
+        let asked = Asked {
+            verb: "create",
+            resource: "pods/eviction",
+        };
+        let request = Request::new(path).create(&params, body.to_string().into_bytes());
+        self.send(asked, request).await.map(drop)
     }
 }

@@ -2,7 +2,7 @@
 
 use kube::core::{Request, subresource::LogParams};
 
-use super::{Cluster, ClusterError};
+use super::{Cluster, ClusterError, send::Asked};
 use crate::domain::target::Target;
 
 /// The most that is read; whoever wants a tail has asked for few lines, and lines may be long.
@@ -27,12 +27,11 @@ impl Cluster {
             ..LogParams::default()
         };
         let path = format!("/api/v1/namespaces/{namespace}/pods");
-        let request = Request::new(path)
-            .logs(&pod.object.name, &params)
-            .map_err(|error| ClusterError::Rejected {
-                code: 400,
-                message: error.to_string(),
-            })?;
-        self.limited("get", "pods/log", self.client.request_text(request)).await
+        let asked = Asked {
+            verb: "get",
+            resource: "pods/log",
+        };
+        self.send(asked, Request::new(path).logs(&pod.object.name, &params))
+            .await
     }
 }

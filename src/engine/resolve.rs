@@ -58,18 +58,26 @@ impl Turn<'_> {
                 target: target.clone(),
             })
             .collect();
-        let lineage = match self.engine.cluster.lineage(&object, &live).await {
+        let lineage = match self.engine.cluster.owners(&object, &live).await {
             Ok(lineage) => lineage,
             Err(error) => {
                 let again = after(self.now(), AGAIN);
                 return self.defer(error.reason(), error.to_string(), again).await;
             }
         };
-        self.bind(alerts, Seen { target, live, lineage }).await
+        self.bind(
+            alerts,
+            Seen {
+                target,
+                live,
+                owners: lineage,
+            },
+        )
+        .await
     }
 
     async fn bind(&mut self, alerts: Vec<BoundAlert>, seen: Seen) -> Result<Flow, Interrupt> {
-        let (object, lineage) = (&seen.target.object, &seen.lineage);
+        let (object, lineage) = (&seen.target.object, &seen.owners);
         let countable = lineage
             .workload
             .as_ref()

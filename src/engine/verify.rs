@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::turn::{Flow, Interrupt, Turn};
 use crate::{
-    cluster::{ClusterError, Sight},
+    cluster::{ClusterError, Lookup},
     crash_point::{CrashPoint, crash_point},
     domain::{
         health::{PodHealth, pod, replicas},
@@ -95,8 +95,8 @@ impl Turn<'_> {
         let mut first = None;
         for (index, bound) in binding.alerts.iter().enumerate() {
             let target = &bound.target;
-            let sight = cluster.look(target).await?;
-            let Sight::Seen(live) = sight else { continue };
+            let sight = cluster.get_by_uid(target).await?;
+            let Lookup::Found(live) = sight else { continue };
             let sick = match pod(&live) {
                 _ if target.object.kind != "Pod" => None,
                 _ if self.state.touched.contains(target) => Some("is not gone yet".to_owned()),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Plan, Scene};
 use crate::{
-    cluster::{Cluster, ClusterError, Sight},
+    cluster::{Cluster, ClusterError, Lookup},
     domain::{
         guard::Facts,
         health::crashes,
@@ -56,28 +56,28 @@ pub async fn act(cluster: &Cluster, target: &Target, evidence: Evidence) -> Answ
 
 async fn read(cluster: &Cluster, target: &Target, wanted: Evidence) -> Result<Value, ClusterError> {
     let mut evidence = Map::new();
-    let mut sight = cluster.look(target).await?;
+    let mut lookup = cluster.get_by_uid(target).await?;
     if let Some(wanted) = wanted.logs
-        && let Sight::Seen(live) = &sight
+        && let Lookup::Found(live) = &lookup
     {
         let logs = logs::read(cluster, target, live, wanted).await;
         // They were read by name: they are this pod's if it is still there.
-        sight = cluster.look(target).await?;
-        if let Sight::Seen(_) = &sight {
+        lookup = cluster.get_by_uid(target).await?;
+        if let Lookup::Found(_) = &lookup {
             evidence.insert("logs".to_owned(), Value::from(logs));
         }
     }
-    if let Sight::Seen(live) = &sight {
+    if let Lookup::Found(live) = &lookup {
         let crashes = crashes(live);
         if !crashes.is_empty() {
             evidence.insert("summary".to_owned(), crashes.join("; ").into());
         }
     }
     if wanted.yaml {
-        let object = match sight {
-            Sight::Seen(live) => short(redact::object(live)),
-            Sight::Gone => json!({"absent": Reason::TargetGone}),
-            Sight::Replaced { uid } => json!({"absent": Reason::TargetReplaced, "uid": uid}),
+        let object = match lookup {
+            Lookup::Found(live) => short(redact::object(live)),
+            Lookup::Gone => json!({"absent": Reason::TargetGone}),
+            Lookup::Replaced { uid } => json!({"absent": Reason::TargetReplaced, "uid": uid}),
         };
         evidence.insert("object".to_owned(), object);
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{AGAIN, Answer, Plan, Scene, conditions};
 use crate::{
-    cluster::{Cluster, ClusterError, Lineage, Sight},
+    cluster::{Cluster, ClusterError, Lookup, Owners},
     domain::{
         guard::Facts,
         health::{PodHealth, between_crashes, pod, replicas},
@@ -110,7 +110,7 @@ async fn replacement(scene: &Scene<'_>, last: &DoneAction) -> Result<Option<Plan
         }))
     };
     let target = last.intent.target();
-    if let Sight::Seen(_) = scene.cluster.look(target).await? {
+    if let Lookup::Found(_) = scene.cluster.get_by_uid(target).await? {
         return wait(format!("{} is still terminating", target.object));
     }
     let (Some(ready_after), Some(workload)) = (last.ready_after, &scene.binding.workload) else {
@@ -164,15 +164,15 @@ async fn candidate(scene: &Scene<'_>, bound: &BoundAlert) -> Result<Result<Plan,
         return Ok(Err(PassedOver::new(Reason::Resolved, "its alert has resolved")));
     }
     let target = &bound.target;
-    let (live, lineage) = match scene.seen.filter(|seen| seen.target == *target) {
-        Some(seen) => (seen.live.clone(), seen.lineage.clone()),
-        None => match scene.cluster.look(target).await? {
-            Sight::Seen(live) => {
-                let lineage = scene.cluster.lineage(&target.object, &live).await?;
-                (live, lineage)
+    let (live, owners) = match scene.seen.filter(|seen| seen.target == *target) {
+        Some(seen) => (seen.live.clone(), seen.owners.clone()),
+        None => match scene.cluster.get_by_uid(target).await? {
+            Lookup::Found(live) => {
+                let owners = scene.cluster.owners(&target.object, &live).await?;
+                (live, owners)
             }
-            Sight::Gone => return Ok(Err(PassedOver::new(Reason::TargetGone, "the pod is gone"))),
-            Sight::Replaced { uid } => {
+            Lookup::Gone => return Ok(Err(PassedOver::new(Reason::TargetGone, "the pod is gone"))),
+            Lookup::Replaced { uid } => {
                 let detail = format!("the pod has been replaced by one with uid {uid}");
                 return Ok(Err(PassedOver::new(Reason::TargetReplaced, detail)));
             }
@@ -182,7 +182,7 @@ async fn candidate(scene: &Scene<'_>, bound: &BoundAlert) -> Result<Result<Plan,
     if health == PodHealth::Terminating {
         return Ok(Err(PassedOver::new(Reason::TargetGone, "the pod is terminating")));
     }
-    let root = lineage.workload.as_ref().map(|(_, live)| live);
+    let root = owners.workload.as_ref().map(|(_, live)| live);
     let unmet = if already_healthy(scene, bound, &health, &live, root).await {
         Some((Reason::AlreadyHealthy, "nothing is wrong with it any more".to_owned()))
     } else {
@@ -203,10 +203,10 @@ async fn candidate(scene: &Scene<'_>, bound: &BoundAlert) -> Result<Result<Plan,
     }
     Ok(Ok(Plan::Act {
         intent: Intent::Evict { target: target.clone() },
-        ready_after: ready_after(&lineage, &health),
+        ready_after: ready_after(&owners, &health),
         facts: Facts {
             protected: None,
-            opted_out: lineage.opted_out.as_ref().map(ToString::to_string),
+            opted_out: owners.opted_out.as_ref().map(ToString::to_string),
         },
     }))
 }
@@ -229,8 +229,8 @@ async fn already_healthy(
 }
 
 /// An unready pod's replacement adds one to the ready replicas, a ready one's restores them.
-fn ready_after(lineage: &Lineage, health: &PodHealth) -> Option<i64> {
-    let (workload, live) = lineage.workload.as_ref()?;
+fn ready_after(owners: &Owners, health: &PodHealth) -> Option<i64> {
+    let (workload, live) = owners.workload.as_ref()?;
     let replicas = replicas(&workload.kind, live)?;
     let gained = i64::from(!matches!(health, PodHealth::Ready { .. }));
     Some((replicas.ready + gained).min(replicas.desired))
@@ -242,8 +242,8 @@ pub async fn act(cluster: &Cluster, target: &Target, dry_run: bool, resumed: boo
         Ok(()) => done(target, "evicted"),
         Err(ClusterError::NotFound { .. }) if resumed => done(target, "was evicted"),
         // A conflict is not always about the uid, so it is looked at before it is believed.
-        Err(error @ ClusterError::Conflict { .. }) => match cluster.look(target).await {
-            Ok(Sight::Seen(_)) => Answer::Refused {
+        Err(error @ ClusterError::Conflict { .. }) => match cluster.get_by_uid(target).await {
+            Ok(Lookup::Found(_)) => Answer::Refused {
                 reason: Reason::Rejected,
                 detail: error.to_string(),
                 again: AGAIN,
@@ -260,10 +260,10 @@ pub async fn act(cluster: &Cluster, target: &Target, dry_run: bool, resumed: boo
 
 /// Only the cluster can tell now.
 pub async fn look_up(cluster: &Cluster, target: &Target) -> Answer {
-    match cluster.look(target).await {
-        Ok(Sight::Gone | Sight::Replaced { .. }) => done(target, "was evicted"),
-        Ok(Sight::Seen(live)) if pod(&live) == PodHealth::Terminating => done(target, "was evicted"),
-        Ok(Sight::Seen(_)) => Answer::Failed {
+    match cluster.get_by_uid(target).await {
+        Ok(Lookup::Gone | Lookup::Replaced { .. }) => done(target, "was evicted"),
+        Ok(Lookup::Found(live)) if pod(&live) == PodHealth::Terminating => done(target, "was evicted"),
+        Ok(Lookup::Found(_)) => Answer::Failed {
             reason: Reason::OutcomeUnknown,
             detail: format!("{} is still there; the eviction's answer was never seen", target.object),
         },

@@ -202,7 +202,7 @@ fn no_module_reaches_across_its_layer() {
 #[test]
 fn the_rules_bite() {
     assert!(uses(
-        "use crate::{\n    clock::Clock,\n    cluster::{Cluster, Sight},\n};",
+        "use crate::{\n    clock::Clock,\n    cluster::{Cluster, Lookup},\n};",
         "cluster"
     ));
     assert!(uses("let x = crate::cluster::get();", "cluster"));

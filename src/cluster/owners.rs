@@ -1,34 +1,16 @@
-//! Looking: always at the API server itself, never at a cache.
+//! Who controls an object: from a pod up to its Deployment.
 
-use kube::core::{Request, params::GetParams};
 use serde_json::Value;
 
-use super::{
-    Cluster, ClusterError,
-    kinds::{collection, known},
-};
-use crate::domain::target::{ObjectRef, Root, Target};
+use super::{Cluster, ClusterError, discovery::known, get::uid};
+use crate::domain::target::{ObjectRef, Root};
 
 /// How many owners a pod may have above each other; more is a loop.
 const GENERATIONS: usize = 8;
 
-/// What is seen where an object should be.
+/// The controllers above an object.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sight {
-    /// The object.
-    Seen(Value),
-    /// Nothing.
-    Gone,
-    /// Another object under the same name.
-    Replaced {
-        /// Its uid.
-        uid: String,
-    },
-}
-
-/// An object and the controllers above it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Lineage {
+pub struct Owners {
     /// What limits count on: the topmost controller, or the object itself.
     pub root: Root,
     /// Whether anything controls it.
@@ -43,50 +25,19 @@ pub struct Lineage {
 const IGNORE: &str = "selfhealer.dev/ignore";
 
 impl Cluster {
-    /// The object with this name, if there is one.
-    pub async fn get(&self, object: &ObjectRef) -> Result<Option<Value>, ClusterError> {
-        let resource = self.resource(object).await?;
-        let path = collection(&resource, object.namespace.as_deref());
-        let request = Request::new(path)
-            .get(&object.name, &GetParams::default())
-            .map_err(|error| ClusterError::Rejected {
-                code: 400,
-                message: error.to_string(),
-            })?;
-        let answer = self
-            .limited("get", &resource_name(&resource), self.client.request::<Value>(request))
-            .await;
-        match answer {
-            Ok(live) => Ok(Some(live)),
-            Err(ClusterError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The one object with this uid.
-    pub async fn look(&self, target: &Target) -> Result<Sight, ClusterError> {
-        Ok(match self.get(&target.object).await? {
-            None => Sight::Gone,
-            Some(live) => match uid(&live) {
-                found if found == target.uid => Sight::Seen(live),
-                found => Sight::Replaced { uid: found.to_owned() },
-            },
-        })
-    }
-
     /// Climbs from a live object to its topmost controller, and reads its namespace meanwhile.
     ///
     /// Kinds of custom resources end the climb: they count as the root by name, and nobody needs permission to read them.
-    pub async fn lineage(&self, object: &ObjectRef, live: &Value) -> Result<Lineage, ClusterError> {
-        let (mut lineage, namespace) = tokio::try_join!(self.climb(object, live), self.ignored_namespace(object))?;
-        if lineage.opted_out.is_none() {
-            lineage.opted_out = namespace;
+    pub async fn owners(&self, object: &ObjectRef, live: &Value) -> Result<Owners, ClusterError> {
+        let (mut owners, namespace) = tokio::try_join!(self.climb(object, live), self.ignored_namespace(object))?;
+        if owners.opted_out.is_none() {
+            owners.opted_out = namespace;
         }
-        Ok(lineage)
+        Ok(owners)
     }
 
-    async fn climb(&self, object: &ObjectRef, live: &Value) -> Result<Lineage, ClusterError> {
-        let mut lineage = Lineage {
+    async fn climb(&self, object: &ObjectRef, live: &Value) -> Result<Owners, ClusterError> {
+        let mut owners = Owners {
             root: Root(object.clone()),
             managed: false,
             workload: None,
@@ -97,27 +48,27 @@ impl Cluster {
             let Some((owner, owner_uid)) = controller(&child, object.namespace.as_deref()) else {
                 break;
             };
-            lineage.managed = true;
-            lineage.root = Root(owner.clone());
+            owners.managed = true;
+            owners.root = Root(owner.clone());
             if known(&owner.api_version, &owner.kind).is_none() {
                 break;
             }
             match self.get(&owner).await? {
                 Some(live) if uid(&live) == owner_uid => {
-                    if lineage.opted_out.is_none() && opted_out(&live) {
-                        lineage.opted_out = Some(owner.clone());
+                    if owners.opted_out.is_none() && opted_out(&live) {
+                        owners.opted_out = Some(owner.clone());
                     }
-                    lineage.workload = Some((owner, live.clone()));
+                    owners.workload = Some((owner, live.clone()));
                     child = live;
                 }
                 // The controller is gone: garbage collection will come for the child.
                 _ => {
-                    lineage.workload = None;
+                    owners.workload = None;
                     break;
                 }
             }
         }
-        Ok(lineage)
+        Ok(owners)
     }
 
     /// The object's namespace, if that is what carries the opt-out annotation.
@@ -133,19 +84,6 @@ impl Cluster {
         };
         let live = self.get(&namespace).await?;
         Ok(live.is_some_and(|live| opted_out(&live)).then_some(namespace))
-    }
-}
-
-/// The uid of a live object.
-pub(crate) fn uid(live: &Value) -> &str {
-    live["metadata"]["uid"].as_str().unwrap_or_default()
-}
-
-pub(super) fn resource_name(resource: &kube::discovery::ApiResource) -> String {
-    if resource.group.is_empty() {
-        resource.plural.clone()
-    } else {
-        format!("{}.{}", resource.plural, resource.group)
     }
 }
 
