@@ -7,6 +7,7 @@
     reason = "tests fail by panicking, and their names say what they show"
 )]
 
+mod access;
 mod artefacts;
 mod crashes;
 mod differential;
