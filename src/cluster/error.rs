@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use crate::domain::reason::Reason;
 
+/// What the API server says, in plain text, of the path of a group or version that it does not serve.
+const NOT_SERVED: &str = "404 page not found";
+
 /// An answer other than the one that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClusterError {
-    /// 404.
+    /// 404, by the API server itself.
     #[error("not found: {message}")]
     NotFound {
         /// The API server's words.
@@ -85,10 +88,14 @@ impl ClusterError {
         let budget =
             details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "DisruptionBudget"));
         match status.code {
-            // What is missing is named, unless nothing at all is served there: then that is a plain text or an empty one.
-            404 => Self::NotFound {
+            404 if status.reason == "NotFound" || message == NOT_SERVED => Self::NotFound {
                 message,
+                // What is missing is named, unless nothing at all is served under the path.
                 served: details.is_some_and(|details| !details.name.is_empty()),
+            },
+            // The page of a proxy: it says nothing about the object.
+            404 => Self::Unavailable {
+                message: format!("404, and not by the API server: {message}"),
             },
             409 => Self::Conflict { message },
             429 if budget => Self::Budget {

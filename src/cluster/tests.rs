@@ -79,6 +79,8 @@ impl tower_service::Service<Request<Body>> for Served {
         let paths = self.paths.lock().unwrap();
         let found = paths.iter().find(|(served, _)| *served == path);
         let (status, body) = match found {
+            // A page, with its status before it.
+            Some((_, Value::Array(page))) => (page[0].as_u64().unwrap(), page[1].as_str().unwrap().to_owned()),
             Some((_, answer)) => (answer["code"].as_u64().unwrap_or(200), answer.to_string()),
             None => (404, "404 page not found\n".to_owned()),
         };
@@ -164,11 +166,40 @@ async fn a_discovered_kind_is_remembered_until_its_path_is_gone() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_object_is_no_answer() {
+async fn a_page_of_a_proxy_says_nothing_about_an_object() {
+    const POD: &str = "/api/v1/namespaces/shop/pods/cart";
     let served = Served::default();
-    served.serve(&[("/api/v1/namespaces/shop/pods/cart", json!({"code": 200}))]);
     let cluster = served.cluster();
-    assert_eq!(cluster.get(&object("v1", "Pod")).await, Ok(Some(json!({"code": 200}))));
+    let pod = object("v1", "Pod");
+    served.serve(&[(POD, json!([404, "<html>Not found. Log in first.</html>"]))]);
+    let error = cluster.get(&pod).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::ClusterUnavailable);
+    assert!(error.to_string().contains("not by the API server"), "{error}");
+    served.serve(&[(
+        "/apis/example.com/v1",
+        json!([404, "<html>Not found. Log in first.</html>"]),
+    )]);
+    let error = cluster.get(&object("example.com/v1", "Widget")).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::ClusterUnavailable);
+    served.serve(&[(POD, absent("cart"))]);
+    assert_eq!(cluster.get(&pod).await, Ok(None));
+}
+
+#[tokio::test]
+async fn what_is_no_object_is_no_answer_and_what_cannot_be_built_is_not_sent() {
+    let served = Served::default();
+    served.serve(&[(
+        "/api/v1/namespaces/shop/pods/cart",
+        json!([200, "<html>Log in first.</html>"]),
+    )]);
+    let cluster = served.cluster();
+    let error = cluster.get(&object("v1", "Pod")).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::ClusterUnavailable);
+    assert!(
+        error.to_string().contains("get pods: the answer is not JSON"),
+        "{error}"
+    );
+    assert_eq!(served.calls().len(), 1);
     let asked = Asked {
         verb: "get",
         resource: "pods",
@@ -177,6 +208,7 @@ async fn an_answer_that_is_no_object_is_no_answer() {
     let error = cluster.send(asked, malformed).await.unwrap_err();
     assert_eq!(error.reason(), Reason::Rejected);
     assert!(error.to_string().starts_with("refused with 400: get pods: "), "{error}");
+    assert_eq!(served.calls(), [] as [String; 0]);
 }
 
 #[tokio::test]

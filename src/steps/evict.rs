@@ -240,7 +240,7 @@ fn ready_after(owners: &Owners, health: &PodHealth) -> Option<i64> {
 pub async fn act(cluster: &Cluster, target: &Target, dry_run: bool, resumed: bool) -> Answer {
     match cluster.evict(target, dry_run).await {
         Ok(()) => done(target, "evicted"),
-        Err(ClusterError::NotFound { .. }) if resumed => done(target, "was evicted"),
+        Err(ClusterError::NotFound { served: true, .. }) if resumed => done(target, "was evicted"),
         // A conflict is not always about the uid, so it is looked at before it is believed.
         Err(error @ ClusterError::Conflict { .. }) => match cluster.get_by_uid(target).await {
             Ok(Lookup::Found(_)) => Answer::Refused {
