@@ -81,7 +81,7 @@ pub struct Store {
 /// How the cluster is reached.
 #[derive(Clone, Debug)]
 pub struct Kubernetes {
-    /// Absent: in-cluster, else the usual kubeconfig.
+    /// Absent: in a pod its service account, else the usual kubeconfig.
     pub kubeconfig: Option<PathBuf>,
     /// Absent: the kubeconfig's current one.
     pub context: Option<String>,

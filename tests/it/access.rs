@@ -36,7 +36,9 @@ const VARIABLES: [&str; 9] = [
     "no_proxy",
 ];
 
-fn under<'c>(command: &'c mut Command, variables: &[(&str, &str)]) -> &'c mut Command {
+type Variables<'v> = &'v [(&'v str, &'v str)];
+
+fn under<'c>(command: &'c mut Command, variables: Variables<'_>) -> &'c mut Command {
     for name in VARIABLES {
         command.env_remove(name);
     }
@@ -44,7 +46,7 @@ fn under<'c>(command: &'c mut Command, variables: &[(&str, &str)]) -> &'c mut Co
 }
 
 /// Whether kubectl finds the namespace.
-async fn kubectl(kubeconfig: &Path, namespace: &str, variables: &[(&str, &str)]) -> bool {
+async fn kubectl(kubeconfig: &Path, namespace: &str, variables: Variables<'_>) -> bool {
     let mut command = tokio::task::spawn_blocking(|| Command::new(test_cluster::tool(Tool::Kubectl).unwrap()))
         .await
         .unwrap();
@@ -58,7 +60,7 @@ async fn kubectl(kubeconfig: &Path, namespace: &str, variables: &[(&str, &str)])
     String::from_utf8(output.unwrap().stdout).unwrap().trim() == format!("namespace/{namespace}")
 }
 
-async fn start(installation: &Installation, variables: &[(&str, &str)]) -> Service {
+async fn start(installation: &Installation, variables: Variables<'_>) -> Service {
     let mut command = installation.command();
     under(&mut command, variables);
     Service::spawn(command).await
@@ -243,7 +245,7 @@ async fn an_access_that_cannot_be_used_ends_the_start_in_words() {
     let broken = broken.to_str().unwrap();
     let pod = ("KUBERNETES_SERVICE_HOST", "10.96.0.1");
     let context = "kubernetes: {context: prod}\n";
-    let cases: [(&str, &[(&str, &str)], String); 5] = [
+    let cases: [(&str, Variables<'_>, String); 5] = [
         (
             "kubernetes: {}\n",
             &[("KUBECONFIG", broken)],
