@@ -58,22 +58,14 @@ impl Turn<'_> {
                 target: target.clone(),
             })
             .collect();
-        let lineage = match self.engine.cluster.owners(&object, &live).await {
-            Ok(lineage) => lineage,
+        let owners = match self.engine.cluster.owners(&object, &live).await {
+            Ok(owners) => owners,
             Err(error) => {
                 let again = after(self.now(), AGAIN);
                 return self.defer(error.reason(), error.to_string(), again).await;
             }
         };
-        self.bind(
-            alerts,
-            Seen {
-                target,
-                live,
-                owners: lineage,
-            },
-        )
-        .await
+        self.bind(alerts, Seen { target, live, owners }).await
     }
 
     async fn bind(&mut self, alerts: Vec<BoundAlert>, seen: Seen) -> Result<Flow, Interrupt> {
