@@ -17,6 +17,9 @@
 
 #![allow(clippy::result_large_err, reason = "errors are rare, and their words are for people")]
 
+#[macro_use]
+pub mod failpoint;
+
 pub mod app;
 pub mod books;
 pub mod cel;
@@ -24,7 +27,6 @@ pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod config;
-pub mod crash_point;
 pub mod domain;
 pub mod engine;
 pub mod http;

@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     books::Books,
     clock::Clock,
-    crash_point::{CrashPoint, crash_point},
     domain::next::after,
     limit::{Class, Limits},
     metrics::Metrics,
@@ -121,7 +120,7 @@ impl Notifier {
             let Some(claim) = self.store.claim_message(&due, &self.owner, LEASE).await? else {
                 continue;
             };
-            crash_point(CrashPoint::MessageAfterClaim).await;
+            failpoint!(MessageAfterClaim);
             if self.deliver(service, &due, &claim, kind).await? {
                 holds = self.store.holds().await?;
             }
@@ -223,9 +222,9 @@ impl Notifier {
             self.record(service, claim, &due, "nothing_to_tell", &nothing).await?;
             return Ok(false);
         };
-        crash_point(CrashPoint::MessageBeforeSend).await;
+        failpoint!(MessageBeforeSend);
         let answer = service.deliver(&composed.call).await;
-        crash_point(CrashPoint::MessageAfterSend).await;
+        failpoint!(MessageAfterSend);
         let sent = Sent {
             due: &due,
             kind,
@@ -233,7 +232,7 @@ impl Notifier {
         };
         let (result, delivery, forbidden) = self.outcome(service, &sent, composed, answer).await?;
         self.record(service, claim, &due, result, &delivery).await?;
-        crash_point(CrashPoint::MessageAfterRecord).await;
+        failpoint!(MessageAfterRecord);
         Ok(forbidden)
     }
 

@@ -74,7 +74,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Variables with our prefix that are not settings of this file.
-pub const OTHER_VARIABLES: &[&str] = &["SELFHEALER_CONFIG", "SELFHEALER_CRASH_AT"];
+pub const OTHER_VARIABLES: &[&str] = &["SELFHEALER_CONFIG"];
 
 /// Sections that the design has and this version does not.
 pub(super) const LATER: &[&str] = &["notify", "alertmanagers", "prometheus"];

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::turn::{Flow, Interrupt, Turn};
 use crate::{
-    crash_point::{CrashPoint, crash_point},
     domain::{
         journal::{Entry, Intent},
         next::after,
@@ -40,9 +39,9 @@ impl Turn<'_> {
         {
             self.tell_action(intent).await;
         }
-        crash_point(CrashPoint::AnswerBeforeCommit).await;
+        failpoint!(AnswerBeforeCommit);
         let flow = self.record_answer(intent, dry_run, answer).await?;
-        crash_point(CrashPoint::AnswerAfterCommit).await;
+        failpoint!(AnswerAfterCommit);
         Ok(flow)
     }
 

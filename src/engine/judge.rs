@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use super::turn::{Flow, Interrupt, Turn, canceled};
 use crate::{
-    crash_point::{CrashPoint, crash_point},
     domain::{
         guard::{self, Facts, Ledger, Verdict},
         journal::{Entry, Intent},
@@ -46,7 +45,7 @@ impl Turn<'_> {
                 let flow = self
                     .commit(vec![Entry::StepDone { step, detail }], None, Vec::new())
                     .await?;
-                crash_point(CrashPoint::StepDoneAfterCommit).await;
+                failpoint!(StepDoneAfterCommit);
                 Ok(flow)
             }
             Ok(Plan::Refuse { reason, detail }) => self.refuse(step, reason, detail).await,

@@ -6,7 +6,6 @@
 use super::turn::{Flow, Interrupt, Turn};
 use crate::{
     cluster::{EventType, NewEvent},
-    crash_point::{CrashPoint, crash_point},
     domain::{
         alert::Labels,
         journal::{Entry, Intent},
@@ -24,11 +23,11 @@ impl Turn<'_> {
         if self.state.acted {
             self.tell_end(&finish).await;
         }
-        crash_point(CrashPoint::FinishBeforeCommit).await;
+        failpoint!(FinishBeforeCommit);
         let flow = self
             .commit(vec![Entry::Finished(finish.clone())], None, Vec::new())
             .await?;
-        crash_point(CrashPoint::FinishAfterCommit).await;
+        failpoint!(FinishAfterCommit);
         self.told(&finish);
         Ok(flow)
     }

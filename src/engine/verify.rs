@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use super::turn::{Flow, Interrupt, Turn};
 use crate::{
     cluster::{ClusterError, Lookup},
-    crash_point::{CrashPoint, crash_point},
     domain::{
         health::{PodHealth, pod, replicas},
         journal::Entry,
@@ -33,7 +32,7 @@ struct Observation {
 impl Turn<'_> {
     pub(super) async fn begin_verify(&mut self, until: Timestamp) -> Result<Flow, Interrupt> {
         let flow = self.commit(vec![Entry::Verifying { until }], None, Vec::new()).await?;
-        crash_point(CrashPoint::VerifyAfterCommit).await;
+        failpoint!(VerifyAfterCommit);
         Ok(flow)
     }
 
@@ -86,7 +85,7 @@ impl Turn<'_> {
             after(now, (stable_for / 5).clamp(OFTEN, UNHEALTHY)).min(until)
         };
         let flow = self.commit(entries, Some(due), Vec::new()).await?;
-        crash_point(CrashPoint::ObserveAfterCommit).await;
+        failpoint!(ObserveAfterCommit);
         Ok(flow)
     }
 

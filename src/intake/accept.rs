@@ -11,8 +11,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     clock::Clock,
-    crash_point::{CrashPoint, crash_point},
     domain::alert::Outline,
+    failpoint::Observer,
     metrics::Metrics,
     store::{NewPost, Store, StoreError},
 };
@@ -66,11 +66,14 @@ pub struct Batch {
     /// The posts.
     pub posts: Vec<NewPost>,
     answers: Vec<oneshot::Sender<Result<(), String>>>,
+    /// Who watches the requests that wait.
+    observers: Vec<Observer>,
 }
 
 struct Waiting {
     post: NewPost,
     answer: oneshot::Sender<Result<(), String>>,
+    observer: Observer,
 }
 
 /// An inbox and its writer. `arrived` is told after each commit; `waiting` counts alerts that are not unfolded yet.
@@ -116,14 +119,18 @@ impl Inbox {
             body,
         };
         self.queue
-            .send(Waiting { post, answer })
+            .send(Waiting {
+                post,
+                answer,
+                observer: Observer::current(),
+            })
             .await
             .map_err(|_| AcceptError::Closing)?;
         answered
             .await
             .map_err(|_| AcceptError::Closing)?
             .map_err(AcceptError::Store)?;
-        crash_point(CrashPoint::AcceptAfterCommit).await;
+        failpoint!(AcceptAfterCommit);
         self.metrics.truncated(truncated);
         Ok(alerts)
     }
@@ -143,7 +150,9 @@ impl Writer {
     /// Commits what waits until nobody can send any more. It blocks its thread while it commits, and should have one of its own.
     pub async fn run(mut self) {
         while let Some(batch) = self.next().await {
-            crash_point(CrashPoint::AcceptBeforeCommit).await;
+            for observer in &batch.observers {
+                observer.follow(async { failpoint!(AcceptBeforeCommit) }).await;
+            }
             // Counted before they can be unfolded, so that the count never falls below zero.
             let posts = batch.posts.len();
             let alerts = batch.posts.iter().map(|post| u64::from(post.alerts)).sum();
@@ -193,6 +202,7 @@ impl Batch {
         let bytes = waiting.post.body.len();
         self.posts.push(waiting.post);
         self.answers.push(waiting.answer);
+        self.observers.push(waiting.observer);
         bytes
     }
 }

@@ -9,15 +9,12 @@ use super::{
     runs::cancel,
     unfold::uuid,
 };
-use crate::{
-    crash_point::{CrashPoint, crash_point},
-    domain::{
-        guard::{Attempt, Ledger, Pause},
-        journal::Entry,
-        next::before,
-        run::{Binding, Phase, RunId},
-        runbook::{Guards, RATE_COUNT},
-    },
+use crate::domain::{
+    guard::{Attempt, Ledger, Pause},
+    journal::Entry,
+    next::before,
+    run::{Binding, Phase, RunId},
+    runbook::{Guards, RATE_COUNT},
 };
 
 /// What came of a judgement.
@@ -52,7 +49,7 @@ impl Store {
         let judged = self
             .judge(claimed, seen, Some(binding), binding, guards, |_| change)
             .await?;
-        crash_point(CrashPoint::BindAfterCommit).await;
+        failpoint!(BindAfterCommit);
         Ok(judged)
     }
 
@@ -75,9 +72,9 @@ impl Store {
         if let Some(unsaved) = unsaved {
             if let Some(into) = root.survivor {
                 merge(&mut tx, claimed, seen, unsaved, into, now).await?;
-                crash_point(CrashPoint::MergeBeforeCommit).await;
+                failpoint!(MergeBeforeCommit);
                 tx.commit().await?;
-                crash_point(CrashPoint::MergeAfterCommit).await;
+                failpoint!(MergeAfterCommit);
                 return Ok(Judged::Merged { into });
             }
             if root.quiet {
@@ -101,14 +98,17 @@ impl Store {
             .entries
             .iter()
             .any(|entry| matches!(entry, Entry::Started { .. }));
-        let (before, after) = if started {
-            (CrashPoint::StartBeforeCommit, CrashPoint::StartAfterCommit)
+        if started {
+            failpoint!(StartBeforeCommit);
         } else {
-            (CrashPoint::RecordBeforeCommit, CrashPoint::RecordAfterCommit)
-        };
-        crash_point(before).await;
+            failpoint!(RecordBeforeCommit);
+        }
         tx.commit().await?;
-        crash_point(after).await;
+        if started {
+            failpoint!(StartAfterCommit);
+        } else {
+            failpoint!(RecordAfterCommit);
+        }
         Ok(Judged::Committed(change))
     }
 }

@@ -4,15 +4,12 @@ use jiff::Timestamp;
 use sqlx::{AnyConnection, Row};
 
 use super::{Audit, Claim, Owed, Store, StoreError, bulk, messages, micros, unfold::json};
-use crate::{
-    crash_point::{CrashPoint, crash_point},
-    domain::{
-        journal::{self, Entry},
-        next::after,
-        reason::Reason,
-        run::{Finish, Lane, Outcome, Phase, RunId},
-        runbook::Mode,
-    },
+use crate::domain::{
+    journal::{self, Entry},
+    next::after,
+    reason::Reason,
+    run::{Finish, Lane, Outcome, Phase, RunId},
+    runbook::Mode,
 };
 
 /// What a turn adds to a run.
@@ -64,9 +61,9 @@ impl Store {
         let mut tx = self.begin().await?;
         write(&mut tx, claim, lane, runbook, seen, change, now).await?;
         self.owe(&mut tx, claim.run, seen, change, now).await?;
-        crash_point(CrashPoint::RecordBeforeCommit).await;
+        failpoint!(RecordBeforeCommit);
         tx.commit().await?;
-        crash_point(CrashPoint::RecordAfterCommit).await;
+        failpoint!(RecordAfterCommit);
         Ok(())
     }
 

@@ -6,16 +6,13 @@ use jiff::Timestamp;
 use sqlx::{AnyPool, Row, any::AnyRow};
 
 use super::{Store, StoreError, micros, moment, unfold::uuid};
-use crate::{
-    crash_point::{CrashPoint, crash_point},
-    domain::{
-        alert::Labels,
-        guard::Cancel,
-        journal::{self, Entry, Recorded},
-        next::after,
-        run::{EpisodeId, Lane, Run, RunId},
-        runbook::Mode,
-    },
+use crate::domain::{
+    alert::Labels,
+    guard::Cancel,
+    journal::{self, Entry, Recorded},
+    next::after,
+    run::{EpisodeId, Lane, Run, RunId},
+    runbook::Mode,
 };
 
 /// The right to work on a run for a while. Every commit names it, renews it, and fails when it is not ours any more.
@@ -107,7 +104,7 @@ impl Store {
         .await?;
         drop(turn);
         if !rows.is_empty() {
-            crash_point(CrashPoint::ClaimAfterCommit).await;
+            failpoint!(ClaimAfterCommit);
         }
         rows.iter()
             .map(|row| {

@@ -7,15 +7,12 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::{Store, StoreError, bulk, micros, moment, record::finish_columns};
-use crate::{
-    crash_point::{CrashPoint, crash_point},
-    domain::{
-        alert::{Fingerprint, Labels},
-        episode::{Closed, Latest},
-        journal::Entry,
-        reason::Reason,
-        run::{EpisodeId, Finish, Lane, Run, RunId},
-    },
+use crate::domain::{
+    alert::{Fingerprint, Labels},
+    episode::{Closed, Latest},
+    journal::Entry,
+    reason::Reason,
+    run::{EpisodeId, Finish, Lane, Run, RunId},
 };
 
 /// What the store knows of the alerts in a batch.
@@ -142,10 +139,10 @@ impl Store {
         let known = known(&mut tx, fingerprints, object_keys).await?;
         let unfolded = decide(known);
         write(&mut tx, &unfolded, micros(self.now())).await?;
-        crash_point(CrashPoint::UnfoldBeforeCommit).await;
+        failpoint!(UnfoldBeforeCommit);
         tx.commit().await?;
         self.checkpointer.look();
-        crash_point(CrashPoint::UnfoldAfterCommit).await;
+        failpoint!(UnfoldAfterCommit);
         Ok(())
     }
 }

@@ -75,13 +75,13 @@ const FORBIDDEN: [(&str, &[&str]); 10] = [
 ];
 
 /// What has an effect that no argument shows, and where it may stand: time comes from the clock, settings from the
-/// configuration. The crash points are read before there is a configuration, and in debug builds only.
+/// configuration. The failpoint is read before there is a configuration, and in debug builds only.
 const HIDDEN: [(&str, &[&str]); 5] = [
     ("Timestamp::now(", &["clock"]),
     ("Instant::now(", &["clock"]),
     ("SystemTime::now(", &["clock"]),
     ("time::sleep(", &["clock"]),
-    ("env::var", &["config", "crash_point"]),
+    ("env::var", &["config", "failpoint"]),
 ];
 
 /// Every source file by its top-level module, with the text above its tests.

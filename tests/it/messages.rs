@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use selfhealer::crash_point::CrashPoint;
+use selfhealer::failpoint::Failpoint;
 use simulated_cluster::{
     faults::{Fault, Rule},
     serve::Server,
@@ -125,12 +125,12 @@ async fn a_broken_slack_delays_no_run() {
     workspace.told(&world, &service).await;
 }
 
-async fn survives(point: CrashPoint) {
+async fn survives(point: Failpoint) {
     let world = World::new("undelivered").await;
     let workspace = Workspace::new().await;
     let sick = world.sick_deployment("cart", 3).await;
     let installation = workspace.install(&world);
-    let mut service = installation.start_crashing_at(&point.name()).await;
+    let mut service = installation.start_crashing_at(point.name()).await;
     service
         .post_quietly("/alertmanager", &notification(&[world.alert_about(&sick)]))
         .await;
@@ -159,5 +159,8 @@ async fn survives(point: CrashPoint) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_point_of_a_delivery_leaves_at_most_one_duplicate_that_says_so() {
-    futures::future::join_all(CrashPoint::DELIVERY.iter().map(|point| survives(*point))).await;
+    let points = Failpoint::ALL
+        .iter()
+        .filter(|point| point.name().starts_with("Message"));
+    futures::future::join_all(points.map(|point| survives(*point))).await;
 }

@@ -87,10 +87,10 @@ impl Installation {
         Service::spawn(self.command()).await
     }
 
-    /// Starts a process that kills itself at a durable point.
+    /// Starts a process that kills itself at a failpoint.
     pub async fn start_crashing_at(&self, point: &str) -> Service {
         let mut command = self.command();
-        command.env("SELFHEALER_CRASH_AT", point);
+        command.env("FAILPOINT", point);
         Service::spawn(command).await
     }
 }

@@ -15,7 +15,7 @@ pub struct Disturbance {
 /// A moment in the life of the first process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum At {
-    /// Its durable point of this number.
+    /// Its failpoint of this number.
     Point(usize),
     /// Its call of this number to the API server.
     Call(u32),

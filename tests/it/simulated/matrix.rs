@@ -23,7 +23,7 @@ use super::{
     told::{Told, changes},
 };
 
-/// What can go wrong in a story that went well like this, besides deaths: the process is held up at every durable point, and
+/// What can go wrong in a story that went well like this, besides deaths: the process is held up at every failpoint, and
 /// every request meets the rest once, however often it is repeated.
 ///
 /// Of a crowd, whoever is held up for long is no part any more, and acts for itself: that ends otherwise, and well.

@@ -1,11 +1,11 @@
-//! The durable points that a story passes, and the one at which its first process stands still.
+//! The failpoints that a story passes, and the one at which its first process stands still.
 
 use std::{
     future::pending,
     sync::{Arc, Mutex, OnceLock},
 };
 
-use selfhealer::crash_point::{CrashPoint, Watch};
+use selfhealer::failpoint::{Failpoint, Watch};
 use tokio::sync::{Notify, watch};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 
 /// The points passed so far.
 pub struct Points {
-    passed: Mutex<Vec<CrashPoint>>,
+    passed: Mutex<Vec<Failpoint>>,
     /// The number of the point at which it stands still.
     stop_at: Option<usize>,
     /// Told when it does.
@@ -44,7 +44,7 @@ impl Points {
         })
     }
 
-    async fn pass(&self, point: CrashPoint) {
+    async fn pass(&self, point: Failpoint) {
         let number = {
             let mut passed = self.passed.lock().unwrap();
             passed.push(point);
@@ -72,7 +72,7 @@ impl Points {
         self.released.send_replace(true);
     }
 
-    pub fn passed(&self) -> Vec<CrashPoint> {
+    pub fn passed(&self) -> Vec<Failpoint> {
         self.passed.lock().unwrap().clone()
     }
 }

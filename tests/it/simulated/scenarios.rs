@@ -1,6 +1,8 @@
 //! The scenarios, each with its story as a reader would tell it. A story that changes is a change of behaviour.
 
-use selfhealer::domain::runbook::Mode;
+use std::collections::BTreeSet;
+
+use selfhealer::{domain::runbook::Mode, failpoint::Failpoint};
 use serde_json::Value;
 use simulated_cluster::kubernetes::resources::DEPLOYMENTS;
 
@@ -238,6 +240,21 @@ fn every_scenario_tells_its_story() {
         assert_eq!(told.broken, [] as [String; 0], "{name}\n{}", told.text);
         insta::assert_snapshot!(name, told.text);
     }
+}
+
+/// A failpoint that no scenario passes is one at which nobody tries a death.
+#[test]
+fn every_failpoint_is_passed_by_a_scenario() {
+    let told = all()
+        .into_iter()
+        .map(|scenario| play(&Prepared::new(scenario), None, None));
+    let passed: BTreeSet<Failpoint> = told.flat_map(|told| told.points).collect();
+    // Those of a delivery are passed where messages go somewhere: `tests/it/messages.rs`.
+    let missing: Vec<_> = Failpoint::ALL
+        .iter()
+        .filter(|point| !passed.contains(point) && !point.name().starts_with("Message"))
+        .collect();
+    assert!(missing.is_empty(), "no scenario passes {missing:?}");
 }
 
 /// Too long for the matrix: one pod at a time.

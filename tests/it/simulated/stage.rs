@@ -9,7 +9,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use selfhealer::{
     clock::{Clock, ManualClock},
-    crash_point::watched,
+    failpoint::watched,
     sabotage::{self, Rule},
     store::{NewPause, PauseScope},
 };

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use selfhealer::{
-    crash_point::CrashPoint,
     domain::{
         journal::{Entry, Recorded as Journaled},
         run::RunId,
     },
+    failpoint::Failpoint,
     store::{JournalView, RunDetail, RunFilter, Store},
 };
 use serde_json::Value;
@@ -23,8 +23,8 @@ pub struct Told {
     pub text: String,
     /// How it ended.
     pub end: End,
-    /// The durable points that were passed.
-    pub points: Vec<CrashPoint>,
+    /// The failpoints that were passed.
+    pub points: Vec<Failpoint>,
     /// What was asked of the API server, in order.
     pub calls: Vec<Recorded>,
     /// Whether what was to be disturbed was reached.
@@ -65,7 +65,7 @@ impl End {
 pub struct Witness<'a> {
     pub cluster: &'a Cluster,
     pub calls: Vec<Recorded>,
-    pub points: Vec<CrashPoint>,
+    pub points: Vec<Failpoint>,
     /// How many calls had come when a process that was held up went on.
     pub thawed: Option<usize>,
     /// A process died or was held up.
