@@ -23,7 +23,7 @@ use crate::{
     clock::{Clock, SystemClock},
     cluster::{Access, Cluster},
     config::Config,
-    engine::{self, Engine},
+    engine::{self, Engine, Safeguards},
     http::{self, Draining},
     ids::Ids,
     intake::{accept, unfold},
@@ -253,16 +253,17 @@ fn engine(config: &Config, shared: &Shared, cluster: Cluster) -> Engine {
         owner: shared.ids.next().to_string(),
         routes: messages::routes(config),
     };
-    Engine::new(
-        shared.store.clone(),
+    Engine::new(engine::Parts {
+        store: shared.store.clone(),
+        safeguards: Safeguards::of(&cluster),
         cluster,
-        shared.books.clone(),
-        shared.clock.clone(),
-        shared.metrics.clone(),
+        books: shared.books.clone(),
+        clock: shared.clock.clone(),
+        metrics: shared.metrics.clone(),
         options,
-        shared.wake.clone(),
-        shared.outbox.clone(),
-    )
+        wake: shared.wake.clone(),
+        outbox: shared.outbox.clone(),
+    })
 }
 
 fn unfolder(config: &Config, shared: &Shared) -> unfold::Unfolder {

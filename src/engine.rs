@@ -4,6 +4,7 @@
 //! waits or ends. A turn that dies is picked up from the journal when its lease has run out.
 
 use std::{
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -31,8 +32,11 @@ mod act;
 mod judge;
 mod report;
 mod resolve;
+mod safeguards;
 mod turn;
 mod verify;
+
+pub use safeguards::{LeaseCheck, Safeguards, outlasts};
 
 /// The longest sleep: whatever is missed is found after it.
 const LOOK: Duration = Duration::from_secs(5);
@@ -52,50 +56,50 @@ pub struct Options {
     pub routes: Routes,
 }
 
+/// What the engine is put together from.
+pub struct Parts {
+    /// Journals, claims, and what guards look back on.
+    pub store: Store,
+    /// What is looked at.
+    pub cluster: Cluster,
+    /// What keeps a run from doing harm.
+    pub safeguards: Safeguards,
+    /// The runbooks.
+    pub books: Books,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Settings.
+    pub options: Options,
+    /// Told when there may be a run to claim.
+    pub wake: Arc<Notify>,
+    /// Told when a message is owed.
+    pub outbox: watch::Sender<()>,
+}
+
 /// The engine.
 #[derive(Clone)]
 pub struct Engine {
-    store: Store,
-    cluster: Cluster,
-    books: Books,
-    clock: Arc<dyn Clock>,
-    metrics: Metrics,
-    options: Arc<Options>,
-    /// Told when there may be a run to claim.
-    wake: Arc<Notify>,
-    /// Told when a message is owed.
-    outbox: watch::Sender<()>,
+    parts: Arc<Parts>,
     /// When the loop last went round, in milliseconds of the clock that never jumps, for `/livez`.
     heartbeat: Arc<AtomicU64>,
 }
 
+impl Deref for Engine {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 impl Engine {
     /// An engine that does nothing until [`Engine::run`].
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "each is another part of the service; app.rs is the one caller"
-    )]
-    pub fn new(
-        store: Store,
-        cluster: Cluster,
-        books: Books,
-        clock: Arc<dyn Clock>,
-        metrics: Metrics,
-        options: Options,
-        wake: Arc<Notify>,
-        outbox: watch::Sender<()>,
-    ) -> Self {
-        let heartbeat = Arc::new(AtomicU64::new(millis(clock.monotonic())));
+    pub fn new(parts: Parts) -> Self {
         Self {
-            store,
-            cluster,
-            books,
-            clock,
-            metrics,
-            options: Arc::new(options),
-            wake,
-            outbox,
-            heartbeat,
+            heartbeat: Arc::new(AtomicU64::new(millis(parts.clock.monotonic()))),
+            parts: Arc::new(parts),
         }
     }
 

@@ -38,7 +38,6 @@ pub mod notify;
 pub mod outbound;
 pub mod render;
 pub mod runbooks;
-pub mod sabotage;
 pub mod steps;
 pub mod store;
 pub mod suggestion;

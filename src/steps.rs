@@ -19,13 +19,15 @@ use crate::{
         target::Target,
     },
     runbooks::Compiled,
-    sabotage::{Rule, holds},
     store::RunAlert,
 };
 
 pub mod collect;
 pub mod conditions;
 pub mod evict;
+mod send;
+
+pub use send::Sender;
 
 /// What planning looks at.
 pub struct Scene<'a> {
@@ -135,25 +137,6 @@ pub async fn plan(scene: &Scene<'_>, step: &StepAction) -> Result<Plan, ClusterE
     }
 }
 
-/// Sends a request. `resumed`: it may have been sent before.
-pub async fn act(cluster: &Cluster, intent: &Intent, dry_run: bool, resumed: bool) -> Answer {
-    match intent {
-        Intent::Evict { target } => evict::act(cluster, target, dry_run, resumed).await,
-        Intent::Collect { target, evidence } => collect::act(cluster, target, *evidence).await,
-    }
-}
-
-/// Looks whether a request was carried out, and sends nothing.
-pub async fn look_up(cluster: &Cluster, intent: &Intent) -> Answer {
-    match intent {
-        Intent::Evict { target } => evict::look_up(cluster, target).await,
-        Intent::Collect { .. } => Answer::Failed {
-            reason: Reason::Deadline,
-            detail: "the evidence was not collected in time".to_owned(),
-        },
-    }
-}
-
 impl Scene<'_> {
     /// The alert behind a bound object.
     fn alert(&self, episode: EpisodeId) -> Option<&RunAlert> {
@@ -177,8 +160,7 @@ impl Answer {
         let detail = error.to_string();
         let reason = error.reason();
         match error {
-            ClusterError::Unavailable { .. } if holds(Rule::UnknownAnswer) => Self::Unanswered { detail },
-            ClusterError::Unavailable { .. } => Self::Failed { reason, detail },
+            ClusterError::Unavailable { .. } => Self::Unanswered { detail },
             ClusterError::Overloaded { retry_after, .. } | ClusterError::Budget { retry_after, .. } => Self::Refused {
                 reason,
                 detail,

@@ -95,92 +95,166 @@ pub struct Attempt {
     pub at: Timestamp,
 }
 
-/// Judges.
-pub fn judge(run: &Run, guards: &Guards, state: &State, facts: &Facts, ledger: &Ledger, now: Timestamp) -> Verdict {
-    if let Some(namespace) = &facts.protected {
-        return suppress(
-            Reason::ProtectedNamespace,
-            format!("namespace {namespace} is protected by the configuration"),
-        );
-    }
-    if let Some(object) = &facts.opted_out {
-        return suppress(
-            Reason::OptedOut,
-            format!("{object} carries the annotation selfhealer.dev/ignore"),
-        );
-    }
-    // Our own action may have cleared the alert, so this stops a run only before its first mutation.
-    if !ledger.firing && !state.sent {
-        return suppress(Reason::Resolved, "the alert has resolved".to_owned());
-    }
-    if let Some(pause) = ledger.pauses.first() {
-        let look = after(now, LOOK_AGAIN);
-        return Verdict::Defer {
-            reason: Reason::Paused,
-            detail: format!("{} is paused by {}: {}", pause.scope, pause.who, pause.why),
-            until: pause.until.map_or(look, |until| until.min(look)),
-        };
-    }
-    // The limits count runs: one that has acted is not limited by itself.
-    if state.sent {
-        return Verdict::Allow;
-    }
-    if let Some(other) = ledger.busy {
-        return Verdict::Defer {
-            reason: Reason::RootBusy,
-            detail: format!("run {other} is acting on the same root"),
-            until: after(now, LOOK_AGAIN),
-        };
-    }
-    limits(run, guards, ledger, now)
+/// What a guard is asked: whether this run may act now.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// Its limits.
+    pub guards: &'a Guards,
+    /// Where it stands.
+    pub state: &'a State,
+    /// What the cluster says.
+    pub facts: &'a Facts,
+    /// What the store says.
+    pub ledger: &'a Ledger,
+    /// The moment.
+    pub now: Timestamp,
 }
 
-fn limits(run: &Run, guards: &Guards, ledger: &Ledger, now: Timestamp) -> Verdict {
+/// One reason not to act.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard {
+    /// What it is called; the reason that it gives, where it has only one.
+    pub name: &'static str,
+    /// Answers, and changes nothing.
+    pub judge: fn(&Question<'_>) -> Verdict,
+}
+
+/// All of them, in the order in which they are asked. What holds for ever goes before what ends, and what a person ordered before
+/// what is counted.
+pub const GUARDS: &[Guard] = &[
+    guard("protected_namespace", protected_namespace),
+    guard("opted_out", opted_out),
+    guard("resolved", resolved),
+    guard("paused", paused),
+    guard("root_busy", root_busy),
+    guard("max_attempts", max_attempts),
+    guard("cooldown", cooldown),
+    guard("rate", rate),
+];
+
+const fn guard(name: &'static str, judge: fn(&Question<'_>) -> Verdict) -> Guard {
+    Guard { name, judge }
+}
+
+/// The answer of the first guard that does not allow it.
+pub fn judge(guards: &[Guard], question: &Question<'_>) -> Verdict {
+    let mut verdicts = guards.iter().map(|guard| (guard.judge)(question));
+    verdicts
+        .find(|verdict| *verdict != Verdict::Allow)
+        .unwrap_or(Verdict::Allow)
+}
+
+fn protected_namespace(question: &Question<'_>) -> Verdict {
+    match &question.facts.protected {
+        Some(namespace) => suppress(
+            Reason::ProtectedNamespace,
+            format!("namespace {namespace} is protected by the configuration"),
+        ),
+        None => Verdict::Allow,
+    }
+}
+
+fn opted_out(question: &Question<'_>) -> Verdict {
+    match &question.facts.opted_out {
+        Some(object) => suppress(
+            Reason::OptedOut,
+            format!("{object} carries the annotation selfhealer.dev/ignore"),
+        ),
+        None => Verdict::Allow,
+    }
+}
+
+/// Our own action may have cleared the alert, so this stops a run only before its first mutation.
+fn resolved(question: &Question<'_>) -> Verdict {
+    if question.ledger.firing || question.state.sent {
+        return Verdict::Allow;
+    }
+    suppress(Reason::Resolved, "the alert has resolved".to_owned())
+}
+
+fn paused(question: &Question<'_>) -> Verdict {
+    let Some(pause) = question.ledger.pauses.first() else {
+        return Verdict::Allow;
+    };
+    let look = after(question.now, LOOK_AGAIN);
+    Verdict::Defer {
+        reason: Reason::Paused,
+        detail: format!("{} is paused by {}: {}", pause.scope, pause.who, pause.why),
+        until: pause.until.map_or(look, |until| until.min(look)),
+    }
+}
+
+fn root_busy(question: &Question<'_>) -> Verdict {
+    match question.ledger.busy {
+        Some(other) if !question.state.sent => Verdict::Defer {
+            reason: Reason::RootBusy,
+            detail: format!("run {other} is acting on the same root"),
+            until: after(question.now, LOOK_AGAIN),
+        },
+        _ => Verdict::Allow,
+    }
+}
+
+/// The limits count runs: one that has acted is not limited by itself.
+fn max_attempts(question: &Question<'_>) -> Verdict {
+    let (ledger, most) = (question.ledger, question.guards.max_attempts);
     let in_incident = ledger
         .attempts
         .iter()
         .filter(|attempt| attempt.at >= ledger.incident)
         .count();
-    if in_incident >= guards.max_attempts as usize {
-        return suppress(
-            Reason::MaxAttempts,
-            format!(
-                "{in_incident} of {} allowed runs have acted on this root since {}",
-                guards.max_attempts, ledger.incident
-            ),
-        );
+    if question.state.sent || in_incident < most as usize {
+        return Verdict::Allow;
     }
-    let free = |at: Timestamp, period| after(at, period);
-    if let Some(last) = ledger.attempts.first()
-        && free(last.at, guards.cooldown) > now
-    {
-        let detail = format!(
-            "run {} acted on this root at {}; the cooldown is {}",
-            last.run,
-            last.at,
-            duration::format(guards.cooldown)
-        );
-        return defer_or_suppress(run, Reason::Cooldown, detail, free(last.at, guards.cooldown));
+    suppress(
+        Reason::MaxAttempts,
+        format!(
+            "{in_incident} of {most} allowed runs have acted on this root since {}",
+            ledger.incident
+        ),
+    )
+}
+
+fn cooldown(question: &Question<'_>) -> Verdict {
+    let cooldown = question.guards.cooldown;
+    match question.ledger.attempts.first() {
+        Some(last) if !question.state.sent && after(last.at, cooldown) > question.now => {
+            let detail = format!(
+                "run {} acted on this root at {}; the cooldown is {}",
+                last.run,
+                last.at,
+                duration::format(cooldown)
+            );
+            defer_or_suppress(question.run, Reason::Cooldown, detail, after(last.at, cooldown))
+        }
+        _ => Verdict::Allow,
     }
-    let window = ledger
+}
+
+fn rate(question: &Question<'_>) -> Verdict {
+    let rate = question.guards.rate;
+    let window = question
+        .ledger
         .attempts
         .iter()
-        .filter(|attempt| free(attempt.at, guards.rate.per) > now)
+        .filter(|attempt| after(attempt.at, rate.per) > question.now)
         .collect::<Vec<_>>();
-    if window.len() >= guards.rate.count as usize {
-        let detail = format!(
-            "{} runs have acted on this root within {}; {} are allowed",
-            window.len(),
-            duration::format(guards.rate.per),
-            guards.rate.count
-        );
-        // The attempt whose leaving the window makes room.
-        let room = window
-            .get((guards.rate.count as usize).saturating_sub(1))
-            .map_or(Timestamp::MAX, |attempt| free(attempt.at, guards.rate.per));
-        return defer_or_suppress(run, Reason::Rate, detail, room);
+    if question.state.sent || window.len() < rate.count as usize {
+        return Verdict::Allow;
     }
-    Verdict::Allow
+    let detail = format!(
+        "{} runs have acted on this root within {}; {} are allowed",
+        window.len(),
+        duration::format(rate.per),
+        rate.count
+    );
+    // The attempt whose leaving the window makes room.
+    let room = window
+        .get((rate.count as usize).saturating_sub(1))
+        .map_or(Timestamp::MAX, |attempt| after(attempt.at, rate.per));
+    defer_or_suppress(question.run, Reason::Rate, detail, room)
 }
 
 /// Waiting past the run's deadline would be refusing later, so it is refused at once.
@@ -197,232 +271,4 @@ fn suppress(reason: Reason, detail: String) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::domain::runbook::Mode;
-
-    const MINUTE: i64 = 60;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_700_000_000 + second).expect("a valid second")
-    }
-
-    fn id(n: u128) -> RunId {
-        RunId(Uuid::from_u128(n))
-    }
-
-    fn run() -> Run {
-        Run {
-            id: id(1),
-            runbook: "r".to_owned(),
-            version: "v".to_owned(),
-            mode: Mode::Enforce,
-            object: None,
-            opened_at: at(0),
-            deadline: at(30 * MINUTE),
-            attempt: 1,
-        }
-    }
-
-    fn quiet() -> Ledger {
-        Ledger {
-            cancel: None,
-            pauses: Vec::new(),
-            firing: true,
-            busy: None,
-            incident: at(-MINUTE),
-            attempts: Vec::new(),
-        }
-    }
-
-    fn attempts(ages: &[i64]) -> Vec<Attempt> {
-        let attempt = |(n, age): (u128, &i64)| Attempt {
-            run: id(n),
-            at: at(-age),
-        };
-        (10..).zip(ages).map(attempt).collect()
-    }
-
-    fn pause(until: Option<Timestamp>) -> Pause {
-        let text = str::to_owned;
-        Pause {
-            scope: text("everything"),
-            who: text("ann"),
-            why: text("release"),
-            until,
-        }
-    }
-
-    fn verdict(guards: &Guards, sent: bool, facts: &Facts, ledger: &Ledger) -> String {
-        let state = State {
-            sent,
-            ..State::default()
-        };
-        match judge(&run(), guards, &state, facts, ledger, at(0)) {
-            Verdict::Allow => "allow".to_owned(),
-            Verdict::Defer { reason, until, .. } => {
-                format!("defer {reason} {}s", until.duration_since(at(0)).as_secs())
-            }
-            Verdict::Suppress { reason, .. } => format!("suppress {reason}"),
-        }
-    }
-
-    #[test]
-    fn each_guard_holds_before_the_first_mutation_and_only_some_after_it() {
-        let generous = Guards {
-            max_attempts: 100,
-            ..Guards::default()
-        };
-        let protected = Facts {
-            protected: Some("kube-system".to_owned()),
-            opted_out: None,
-        };
-        let opted_out = Facts {
-            protected: None,
-            opted_out: Some("shop/Deployment/cart".to_owned()),
-        };
-        let none = Facts::default();
-        let resolved = Ledger {
-            firing: false,
-            ..quiet()
-        };
-        let paused = Ledger {
-            pauses: vec![pause(None)],
-            ..quiet()
-        };
-        let paused_briefly = Ledger {
-            pauses: vec![pause(Some(at(3)))],
-            ..quiet()
-        };
-        let busy = Ledger {
-            busy: Some(id(2)),
-            ..quiet()
-        };
-        let earlier = Ledger {
-            incident: at(-60),
-            attempts: attempts(&[50]),
-            ..quiet()
-        };
-        let before_the_incident = Ledger {
-            incident: at(-60),
-            attempts: attempts(&[40 * MINUTE]),
-            ..quiet()
-        };
-        let cooling = Ledger {
-            attempts: attempts(&[20 * MINUTE]),
-            ..quiet()
-        };
-        let cooling_for_long = Ledger {
-            attempts: attempts(&[0]),
-            ..quiet()
-        };
-        let four = [31, 60, 90, 23 * 60 + 50].map(|minutes| minutes * MINUTE);
-        let often = Ledger {
-            attempts: attempts(&four),
-            ..quiet()
-        };
-        let four_long_ago = [40, 60, 90, 24 * 60 + 1].map(|minutes| minutes * MINUTE);
-        let often_long_ago = Ledger {
-            attempts: attempts(&four_long_ago),
-            ..quiet()
-        };
-        let defaults = &Guards::default();
-        let cases = [
-            ("nothing", defaults, &none, quiet(), "allow", "allow"),
-            (
-                "protected",
-                defaults,
-                &protected,
-                quiet(),
-                "suppress protected_namespace",
-                "suppress protected_namespace",
-            ),
-            (
-                "opted out",
-                defaults,
-                &opted_out,
-                quiet(),
-                "suppress opted_out",
-                "suppress opted_out",
-            ),
-            ("resolved", defaults, &none, resolved, "suppress resolved", "allow"),
-            (
-                "paused",
-                defaults,
-                &none,
-                paused,
-                "defer paused 10s",
-                "defer paused 10s",
-            ),
-            (
-                "a pause that ends",
-                defaults,
-                &none,
-                paused_briefly,
-                "defer paused 3s",
-                "defer paused 3s",
-            ),
-            ("busy", defaults, &none, busy, "defer root_busy 10s", "allow"),
-            (
-                "an attempt in this incident",
-                defaults,
-                &none,
-                earlier,
-                "suppress max_attempts",
-                "allow",
-            ),
-            ("one before it", defaults, &none, before_the_incident, "allow", "allow"),
-            (
-                "cooling down",
-                &generous,
-                &none,
-                cooling,
-                "defer cooldown 600s",
-                "allow",
-            ),
-            (
-                "beyond the deadline",
-                &generous,
-                &none,
-                cooling_for_long,
-                "suppress cooldown",
-                "allow",
-            ),
-            ("too often", &generous, &none, often, "defer rate 600s", "allow"),
-            (
-                "once not in the window",
-                &generous,
-                &none,
-                often_long_ago,
-                "allow",
-                "allow",
-            ),
-        ];
-        for (name, guards, facts, ledger, before, after) in cases {
-            assert_eq!(
-                verdict(guards, false, facts, &ledger),
-                before,
-                "{name}, before the first mutation"
-            );
-            assert_eq!(verdict(guards, true, facts, &ledger), after, "{name}, after it");
-        }
-    }
-
-    #[test]
-    fn no_cooldown_is_no_cooldown() {
-        let guards = Guards {
-            cooldown: Duration::ZERO,
-            max_attempts: 100,
-            ..Guards::default()
-        };
-        let ledger = Ledger {
-            attempts: attempts(&[0]),
-            ..quiet()
-        };
-        assert_eq!(verdict(&guards, false, &Facts::default(), &ledger), "allow");
-    }
-}
+mod tests;

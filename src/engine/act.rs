@@ -10,15 +10,14 @@ use crate::{
         reason::Reason,
         run::{Finish, Outcome},
     },
-    sabotage::{Rule, holds},
-    steps::{self, AGAIN, Answer},
+    steps::{AGAIN, Answer},
     store::Audit,
 };
 
 impl Turn<'_> {
     /// Sends the request of the open `started` and records what came of it.
     pub(super) async fn act(&mut self, intent: &Intent, dry_run: bool) -> Result<Flow, Interrupt> {
-        let resumed = !std::mem::take(&mut self.fresh) && holds(Rule::ResumedStep);
+        let resumed = !std::mem::take(&mut self.fresh);
         if resumed && let Some(open) = &self.state.open {
             // The one who started it may have sent it just before the end; it may still be on its way.
             let landed = after(open.at, self.engine.cluster.timeout());
@@ -28,7 +27,7 @@ impl Turn<'_> {
         }
         self.hold().await?;
         let begun = self.engine.clock.monotonic();
-        let answer = steps::act(&self.engine.cluster, intent, dry_run, resumed).await;
+        let answer = self.engine.safeguards.sender.send(intent, dry_run, resumed).await;
         let seconds = (self.engine.clock.monotonic() - begun).as_secs_f64();
         let step = step_name(intent);
         self.engine.metrics.step(step, answer.result(), seconds);
@@ -80,7 +79,7 @@ impl Turn<'_> {
     pub(super) async fn look_up(&mut self, intent: &Intent) -> Result<Flow, Interrupt> {
         let now = self.now();
         let patience = after(self.run.deadline, self.runbook.runbook.verify.within);
-        match steps::look_up(&self.engine.cluster, intent).await {
+        match self.engine.safeguards.sender.look_up(intent).await {
             Answer::Unanswered { .. } if now < patience => {
                 self.commit(Vec::new(), Some(after(now, AGAIN)), Vec::new()).await
             }

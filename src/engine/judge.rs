@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::turn::{Flow, Interrupt, Turn, canceled};
 use crate::{
     domain::{
-        guard::{self, Facts, Ledger, Verdict},
+        guard::{self, Facts, Ledger, Question, Verdict},
         journal::{Entry, Intent},
         next::after,
         reason::Reason,
@@ -136,7 +136,15 @@ impl Turn<'_> {
         if let Some(cancel) = &ledger.cancel {
             return (Some(Entry::Finished(canceled(cancel))), None);
         }
-        match guard::judge(&self.run, &self.guards, &self.state, facts, ledger, now) {
+        let question = Question {
+            run: &self.run,
+            guards: &self.guards,
+            state: &self.state,
+            facts,
+            ledger,
+            now,
+        };
+        match guard::judge(&self.engine.safeguards.guards, &question) {
             Verdict::Allow if self.run.mode == Mode::Shadow => {
                 let intent = intent.clone();
                 (Some(Entry::WouldStart { step, intent }), None)

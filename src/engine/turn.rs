@@ -16,7 +16,6 @@ use crate::{
         state::State,
     },
     runbooks::Compiled,
-    sabotage::{Rule, holds},
     steps::{Scene, Seen},
     store::{Audit, Change, Claim, Claimed, CommitError, StoreError},
 };
@@ -248,8 +247,9 @@ impl Turn<'_> {
 
     /// Makes sure that the lease outlasts a request: whoever claims the run after it must not meet ours on its way.
     pub(super) async fn hold(&mut self) -> Result<(), Interrupt> {
-        let needed = self.engine.clock.monotonic() + self.engine.cluster.timeout();
-        if self.leased_at + self.claimed.claim.lease <= needed && holds(Rule::LeaseCheck) {
+        let until = self.leased_at + self.claimed.claim.lease;
+        let left = until.saturating_sub(self.engine.clock.monotonic());
+        if !(self.engine.safeguards.lease)(left, self.engine.cluster.timeout()) {
             self.commit(Vec::new(), None, Vec::new()).await?;
         }
         Ok(())

@@ -3,13 +3,16 @@
 
 mod cluster;
 mod disturbance;
+mod guards;
 mod matrix;
 mod moments;
 mod points;
 mod prepared;
 mod process;
+mod rules;
 mod scenario;
 mod scenarios;
 mod stage;
 mod told;
 mod wire;
+mod without;

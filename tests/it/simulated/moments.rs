@@ -59,6 +59,8 @@ pub struct Progress {
     pub acted: usize,
     /// What Alertmanager is posting, and will post again.
     pub posting: Option<Value>,
+    /// When everything was paused, and until when.
+    pub pauses: Vec<(Timestamp, Timestamp)>,
 }
 
 /// What a death leaves.

@@ -30,7 +30,7 @@ impl Prepared {
         runtime().block_on(async {
             let clock = Arc::new(ManualClock::at(cluster.0.now()));
             let wire = wire(&cluster, &Traffic::new(), FIRST, None);
-            let process = Process::start(folder.path(), &clock, &scenario.settings, 0, wire).await;
+            let process = Process::start(folder.path(), &clock, &scenario.settings, 0, wire, None).await;
             process.store.close().await;
         });
         Self {

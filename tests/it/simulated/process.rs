@@ -25,7 +25,10 @@ use selfhealer::{
 use serde_json::Value;
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::wire::Wire;
+use super::{
+    wire::Wire,
+    without::{Without, safeguards},
+};
 
 /// The time limit of a call.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +59,14 @@ pub struct Process {
 
 impl Process {
     /// Starts on the database in this folder, which is made when there is none. `life` counts its starts.
-    pub async fn start(folder: &Path, clock: &Arc<ManualClock>, settings: &Settings, life: u8, wire: Wire) -> Self {
+    pub async fn start(
+        folder: &Path,
+        clock: &Arc<ManualClock>,
+        settings: &Settings,
+        life: u8,
+        wire: Wire,
+        without: Option<Without>,
+    ) -> Self {
         let ids = Arc::new(Ids::seeded(clock.clone(), [life; 32]));
         let store = Store::open(&folder.join("selfhealer.db"), clock.clone(), ids.clone())
             .await
@@ -64,18 +74,18 @@ impl Process {
         let modes = BTreeMap::from([(runbook_name(&settings.runbook), settings.mode)]);
         let books = Books::new(Mode::Enforce, modes);
         books.load(&[runbook_file(folder)], &store).await.unwrap();
-        Self::assemble(store, ids, books, clock, settings, wire)
+        Self::assemble(store, ids, books, clock, settings, (wire, without))
     }
 
     /// Another process that works on the same runs. It shares the open database, as replicas will share a server.
-    pub fn twin(&self, wire: Wire) -> Self {
+    pub fn twin(&self, wire: Wire, without: Option<Without>) -> Self {
         Self::assemble(
             self.store.clone(),
             self.ids.clone(),
             self.books.clone(),
             &self.clock,
             &self.settings,
-            wire,
+            (wire, without),
         )
     }
 
@@ -85,7 +95,7 @@ impl Process {
         books: Books,
         clock: &Arc<ManualClock>,
         settings: &Settings,
-        wire: Wire,
+        (wire, without): (Wire, Option<Without>),
     ) -> Self {
         let metrics = Metrics::new();
         let waiting: Arc<AtomicU64> = Arc::default();
@@ -124,16 +134,18 @@ impl Process {
             },
         };
         let client = kube::Client::new(wire, "default");
-        let engine = Engine::new(
-            store.clone(),
-            Cluster::new(client, REQUEST_TIMEOUT, clock.clone()),
-            books.clone(),
-            clock.clone(),
+        let cluster = Cluster::new(client, REQUEST_TIMEOUT, clock.clone());
+        let engine = Engine::new(engine::Parts {
+            store: store.clone(),
+            safeguards: safeguards(&cluster, without),
+            cluster,
+            books: books.clone(),
+            clock: clock.clone(),
             metrics,
             options,
-            Arc::default(),
-            watch::Sender::new(()),
-        );
+            wake: Arc::default(),
+            outbox: watch::Sender::new(()),
+        });
         Self {
             store,
             ids,

@@ -79,9 +79,22 @@ impl Scenario {
     }
 
     /// Verification gives up sooner.
-    pub fn impatient(mut self) -> Self {
+    pub fn impatient(self) -> Self {
+        self.verifying_for("20s")
+    }
+
+    pub fn verifying_for(mut self, within: &str) -> Self {
         assert!(self.settings.runbook.contains("within: 10m"), "the runbook has changed");
-        self.settings.runbook = self.settings.runbook.replace("within: 10m", "within: 20s");
+        let within = format!("within: {within}");
+        self.settings.runbook = self.settings.runbook.replace("within: 10m", &within);
+        self
+    }
+
+    /// Other limits than the shipped ones.
+    pub fn limits(mut self, limits: &str) -> Self {
+        let shipped = "cooldown: 30m\n    maxAttempts: 1\n    rate: 4/1d\n";
+        assert!(self.settings.runbook.contains(shipped), "the runbook has changed");
+        self.settings.runbook = self.settings.runbook.replace(shipped, limits);
         self
     }
 

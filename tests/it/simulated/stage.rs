@@ -10,7 +10,6 @@ use jiff::{SignedDuration, Timestamp};
 use selfhealer::{
     clock::{Clock, ManualClock},
     failpoint::watched,
-    sabotage::{self, Rule},
     store::{NewPause, PauseScope},
 };
 use simulated_cluster::kubernetes::{
@@ -30,6 +29,7 @@ use super::{
     scenario::{Act, Scenario},
     told::{Told, Witness, tell, unfinished},
     wire::{Traffic, Wire},
+    without::Without,
 };
 use crate::webhook::notification;
 
@@ -45,15 +45,6 @@ pub const FIRST: &str = "selfhealer";
 pub const NEXT: &str = "selfhealer-next";
 /// So many turns of the runtime after which whoever can go on has gone on.
 const STILL: usize = 200;
-
-/// A rule that a story is told without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Without {
-    /// One of the program's own.
-    Rule(Rule),
-    /// The uid in an eviction.
-    UidPrecondition,
-}
 
 /// Work under way, and whose it is.
 type Work<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -166,7 +157,7 @@ impl<'a> Stage<'a> {
         let folder = disk.lay_out();
         let traffic = Traffic::new();
         let wire = wire(&cluster, &traffic, user, without);
-        let process = Process::start(folder.path(), &clock, &scenario.settings, life, wire).await;
+        let process = Process::start(folder.path(), &clock, &scenario.settings, life, wire, without).await;
         Self {
             scenario,
             disturbance: None,
@@ -193,6 +184,7 @@ impl<'a> Stage<'a> {
             points: self.points.passed(),
             thawed: self.thawed,
             stopped: self.asked.is_some() || self.folders.len() > 1 || self.thawed.is_some(),
+            pauses: self.progress().pauses.clone(),
             begin: self.begin(),
         };
         tell(&self.process.store, witness).await
@@ -268,11 +260,17 @@ impl<'a> Stage<'a> {
                     until: None,
                 };
                 store.pause(&pause).await.unwrap();
+                let from = self.clock.now();
+                self.progress().pauses.push((from, Timestamp::MAX));
             }
             Act::Resume => {
                 for pause in store.pauses().await.unwrap() {
                     store.resume(&pause.id, "oncall", "test").await.unwrap();
                 }
+                let now = self.clock.now();
+                let mut progress = self.progress();
+                let open = progress.pauses.iter_mut().filter(|(_, until)| *until > now);
+                open.for_each(|(_, until)| *until = now);
             }
             Act::Cancel => {
                 let runs = store.runs(&Default::default(), None, 100).await.unwrap();
@@ -314,10 +312,7 @@ impl<'a> Stage<'a> {
     /// Works until it is done or stands still.
     async fn attend<T: 'static>(&self, work: Work<T>) -> Attended<T> {
         let watch = self.points.watch();
-        let mut work: Work<T> = match self.without {
-            Some(Without::Rule(rule)) => Box::pin(watched(watch, sabotage::without(rule, work))),
-            _ => Box::pin(watched(watch, work)),
-        };
+        let mut work: Work<T> = Box::pin(watched(watch, work));
         let alone = self.folders.len() == 1 && self.frozen.is_none() && self.thawed.is_none();
         let stops = alone && self.disturbance.is_some_and(|disturbance| disturbance.effect.stops());
         loop {
@@ -356,7 +351,7 @@ impl<'a> Stage<'a> {
                 let until = self.clock.now() + SignedDuration::try_from(LEASE).unwrap() + LOOK + LOOK;
                 self.frozen = Some((work, until));
                 let wire = wire(&self.cluster, &self.traffic, NEXT, self.without);
-                self.process = Arc::new(self.process.twin(wire));
+                self.process = Arc::new(self.process.twin(wire, self.without));
             }
             other => panic!("{other:?} stops nobody"),
         }
@@ -368,7 +363,15 @@ impl<'a> Stage<'a> {
         drop(work);
         self.advance(self.clock.now() + DOWN);
         let wire = wire(&self.cluster, &self.traffic, NEXT, self.without);
-        let process = Process::start(folder.path(), &self.clock, &self.scenario.settings, 1, wire).await;
+        let process = Process::start(
+            folder.path(),
+            &self.clock,
+            &self.scenario.settings,
+            1,
+            wire,
+            self.without,
+        )
+        .await;
         self.process = Arc::new(process);
         self.folders.push(folder);
     }

@@ -4,17 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use selfhealer::{
-    domain::{
-        journal::{Entry, Recorded as Journaled},
-        run::RunId,
-    },
+    domain::{journal::Entry, run::RunId},
     failpoint::Failpoint,
     store::{JournalView, RunDetail, RunFilter, Store},
 };
 use serde_json::Value;
 use simulated_cluster::kubernetes::calls::Recorded;
 
-use super::{cluster::Cluster, stage::FIRST};
+use super::{cluster::Cluster, rules, stage::FIRST};
 
 /// A story that is over.
 #[derive(Debug)]
@@ -70,6 +67,8 @@ pub struct Witness<'a> {
     pub thawed: Option<usize>,
     /// A process died or was held up.
     pub stopped: bool,
+    /// When somebody paused everything, and ended that.
+    pub pauses: Vec<(Timestamp, Timestamp)>,
     pub begin: Timestamp,
 }
 
@@ -99,7 +98,7 @@ pub async fn tell(store: &Store, witness: Witness<'_>) -> Told {
         ends.push(title);
         let audit = store.audit_of(id).await.unwrap();
         let intents = audit.iter().filter(|(_, kind, ..)| kind == "intent").count();
-        broken.extend(broken_rules(&run, journal, intents));
+        broken.extend(rules::broken(&run, journal, intents, &witness.pauses));
     }
     let calls = witness.calls;
     let evictions = calls
@@ -190,43 +189,4 @@ fn line(entry: &Entry) -> String {
         }
     }
     words.join(" ")
-}
-
-/// What must hold of every journal, whatever happened.
-fn broken_rules(run: &RunDetail, journal: &[Journaled], intents: usize) -> Vec<String> {
-    let mut broken = Vec::new();
-    let mut bound = Vec::new();
-    let (mut open, mut started, mut finished) = (false, 0, 0);
-    for recorded in journal {
-        if finished > 0 {
-            broken.push(format!("{:?} after the end", recorded.entry));
-        }
-        match &recorded.entry {
-            Entry::Bound(binding) => bound.extend(binding.alerts.iter().map(|alert| alert.target.clone())),
-            Entry::Joined { alerts, .. } => bound.extend(alerts.iter().map(|alert| alert.target.clone())),
-            Entry::Started { intent, dry_run, .. } => {
-                if open {
-                    broken.push("a request was started while another was open".to_owned());
-                }
-                if !bound.contains(intent.target()) {
-                    broken.push(format!("{} was never bound", intent.target().uid));
-                }
-                open = true;
-                started += usize::from(intent.is_mutation() && !dry_run);
-            }
-            Entry::Done { .. } | Entry::Refused { .. } | Entry::StepFailed { .. } => open = false,
-            Entry::Finished(_) => finished += 1,
-            _ => {}
-        }
-    }
-    if finished != 1 {
-        broken.push(format!("{finished} ends"));
-    }
-    if intents != started {
-        broken.push(format!("{intents} audit rows about {started} requests"));
-    }
-    broken
-        .into_iter()
-        .map(|what| format!("run {}: {what}", run.run.id))
-        .collect()
 }
