@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 /// Where time comes from.
@@ -65,6 +65,8 @@ impl Clock for SystemClock {
 pub struct ManualClock {
     begin: Timestamp,
     passed: watch::Sender<Duration>,
+    /// How far the time of day is from where it would be if it had never been set.
+    jumped: Mutex<SignedDuration>,
     /// When each sleeper wakes, by the number that it has.
     sleepers: Arc<Mutex<BTreeMap<u64, Duration>>>,
     next: AtomicU64,
@@ -82,20 +84,32 @@ impl ManualClock {
         Self {
             begin: now,
             passed: watch::Sender::new(Duration::ZERO),
+            jumped: Mutex::new(SignedDuration::ZERO),
             sleepers: Arc::default(),
             next: AtomicU64::new(0),
         }
     }
 
-    /// Moves on.
+    /// Time passes, and both clocks show it.
     pub fn pass(&self, duration: Duration) {
         self.passed.send_modify(|passed| *passed += duration);
+    }
+
+    /// The time of day is set, forward or back; the other clock does not know of it, and nobody wakes.
+    pub fn jump(&self, by: SignedDuration) {
+        *self.jumped.lock().unwrap_or_else(PoisonError::into_inner) += by;
+    }
+
+    /// The time of day when so much has passed.
+    fn after(&self, passed: Duration) -> Timestamp {
+        let jumped = *self.jumped.lock().unwrap_or_else(PoisonError::into_inner);
+        self.begin + passed + jumped
     }
 
     /// When the first sleeper wakes, if anybody sleeps.
     pub fn wakes(&self) -> Option<Timestamp> {
         let sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-        sleepers.values().min().map(|until| self.begin + *until)
+        sleepers.values().min().map(|until| self.after(*until))
     }
 }
 
@@ -108,7 +122,7 @@ impl Drop for Sleeper {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        self.begin + *self.passed.borrow()
+        self.after(*self.passed.borrow())
     }
 
     fn monotonic(&self) -> Duration {
@@ -154,5 +168,22 @@ mod tests {
         assert_eq!(clock.wakes(), Some(begin + Duration::from_secs(5)));
         drop(long);
         assert_eq!(clock.wakes(), None);
+    }
+
+    #[test]
+    fn when_the_time_of_day_is_set_nobody_wakes_sooner_or_later() {
+        let begin: Timestamp = "2026-03-01T03:00:00Z".parse().expect("a time");
+        let clock = ManualClock::at(begin);
+        let mut sleeper = clock.sleep(Duration::from_secs(10));
+        for (hours, now) in [(2, "2026-03-01T05:00:04Z"), (-5, "2026-03-01T00:00:08Z")] {
+            clock.jump(SignedDuration::from_hours(hours));
+            clock.pass(Duration::from_secs(4));
+            assert_eq!(clock.now().to_string(), now);
+            assert!((&mut sleeper).now_or_never().is_none());
+        }
+        assert_eq!(clock.monotonic(), Duration::from_secs(8));
+        assert_eq!(clock.wakes(), Some(clock.now() + Duration::from_secs(2)));
+        clock.pass(Duration::from_secs(2));
+        assert!(sleeper.now_or_never().is_some());
     }
 }

@@ -5,8 +5,10 @@
 
 use std::{error::Error as _, time::Duration};
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::{Client, header, redirect};
+use http::{HeaderMap, HeaderValue, header};
+use reqwest::{Client, Url, redirect};
 use serde_json::Value;
 
 /// The longest answer that is read.
@@ -15,9 +17,16 @@ const ANSWER: usize = 1 << 20;
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client with a pool of connections.
+/// A way to the services: a port, so that a simulation can answer in the same process.
+#[async_trait]
+pub trait Outbound: Send + Sync {
+    /// Sends it and waits for the answer.
+    async fn post(&self, request: Request) -> Result<Reply, OutboundError>;
+}
+
+/// The way over the network: a client with a pool of connections.
 #[derive(Clone, Debug)]
-pub struct Outbound {
+pub struct Http {
     client: Client,
 }
 
@@ -52,7 +61,7 @@ pub struct Reply {
     pub status: u16,
     /// `Retry-After` in seconds.
     pub retry_after: Option<Duration>,
-    /// The body, cut at a mebibyte.
+    /// The body, cut at a mebibyte if it came over the network.
     pub body: Bytes,
 }
 
@@ -67,7 +76,7 @@ pub enum OutboundError {
     NoAnswer(String),
 }
 
-impl Outbound {
+impl Http {
     /// A client that nobody waits for longer than [`TIMEOUT`].
     pub fn new() -> Result<Self, OutboundError> {
         let client = Client::builder()
@@ -79,31 +88,16 @@ impl Outbound {
             .map_err(|error| OutboundError::NotSent(words(&error)))?;
         Ok(Self { client })
     }
+}
 
-    /// Sends it and waits for the answer.
-    pub async fn post(&self, request: Request) -> Result<Reply, OutboundError> {
-        let mut builder = self.client.post(&request.url);
-        if let Some(token) = &request.bearer {
-            builder = builder.bearer_auth(token);
-        }
-        for (name, value) in &request.headers {
-            builder = builder.header(*name, value);
-        }
-        let builder = match request.body {
-            Body::Json(value) => builder.json(&value),
-            Body::Written(text) => builder.header(header::CONTENT_TYPE, "application/json").body(text),
-            Body::Form(fields) => builder.form(&fields),
-            Body::Bytes(bytes) => builder
-                .header(header::CONTENT_TYPE, "application/octet-stream")
-                .body(bytes),
-        };
-        let mut response = builder.send().await.map_err(|error| failed(&error))?;
+#[async_trait]
+impl Outbound for Http {
+    async fn post(&self, request: Request) -> Result<Reply, OutboundError> {
+        let request = reqwest::Request::try_from(request.into_http()?);
+        let request = request.map_err(|error| OutboundError::NotSent(words(&error)))?;
+        let mut response = self.client.execute(request).await.map_err(|error| failed(&error))?;
         let status = response.status().as_u16();
-        let retry_after = response
-            .headers()
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = retry_after(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
             body.extend_from_slice(&chunk[..chunk.len().min(ANSWER - body.len())]);
@@ -117,6 +111,59 @@ impl Outbound {
             body: body.into(),
         })
     }
+}
+
+impl Request {
+    /// The request as it goes over the wire.
+    pub fn into_http(self) -> Result<http::Request<Bytes>, OutboundError> {
+        let (content_type, body) = match self.body {
+            Body::Json(value) => ("application/json", value.to_string().into()),
+            Body::Written(text) => ("application/json", text.into()),
+            Body::Form(fields) => ("application/x-www-form-urlencoded", form(&fields).into()),
+            Body::Bytes(bytes) => ("application/octet-stream", bytes.into()),
+        };
+        let mut builder = http::Request::post(self.url).header(header::CONTENT_TYPE, content_type);
+        if let Some(token) = self.bearer {
+            let secret = HeaderValue::try_from(format!("Bearer {token}")).map(|mut value| {
+                value.set_sensitive(true);
+                value
+            });
+            let secret = secret.map_err(|_| OutboundError::NotSent("the token is no header's value".to_owned()))?;
+            builder = builder.header(header::AUTHORIZATION, secret);
+        }
+        for (name, value) in self.headers {
+            builder = builder.header(name, value);
+        }
+        // Its own words would not name the address, but say less than these.
+        builder
+            .body(body)
+            .map_err(|_| OutboundError::NotSent("not an address".to_owned()))
+    }
+}
+
+impl Reply {
+    /// An answer that is there as a whole.
+    pub fn from_http(answer: http::Response<Bytes>) -> Self {
+        Self {
+            status: answer.status().as_u16(),
+            retry_after: retry_after(answer.headers()),
+            body: answer.into_body(),
+        }
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?;
+    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Fields as a form writes them: the query of an address has the same syntax.
+fn form(fields: &[(&'static str, String)]) -> String {
+    let Ok(mut address) = Url::parse("http://form.invalid") else {
+        return String::new();
+    };
+    address.query_pairs_mut().extend_pairs(fields);
+    address.query().unwrap_or_default().to_owned()
 }
 
 fn failed(error: &reqwest::Error) -> OutboundError {
@@ -145,4 +192,50 @@ fn words(error: &reqwest::Error) -> String {
         cause = error.source();
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_the_form_that_its_body_needs() {
+        let request = |body| Request {
+            url: "https://slack.example/api/x".to_owned(),
+            bearer: Some("xoxb".to_owned()),
+            headers: Vec::new(),
+            body,
+        };
+        let fields = vec![("channel", "#a b".to_owned()), ("text", "1&2".to_owned())];
+        for (body, content_type, written) in [
+            (
+                Body::Form(fields),
+                "application/x-www-form-urlencoded",
+                "channel=%23a+b&text=1%262",
+            ),
+            (
+                Body::Json(serde_json::json!({"a": 1})),
+                "application/json",
+                r#"{"a":1}"#,
+            ),
+            (Body::Bytes(b"x".to_vec()), "application/octet-stream", "x"),
+        ] {
+            let sent = request(body).into_http().expect("it can be sent");
+            assert_eq!(sent.headers()[header::CONTENT_TYPE], content_type);
+            assert_eq!(sent.body(), written);
+            assert!(sent.headers()[header::AUTHORIZATION].is_sensitive());
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_not_sent_and_not_told() {
+        let request = Request {
+            url: "https://hooks.example/secret with spaces".to_owned(),
+            bearer: None,
+            headers: Vec::new(),
+            body: Body::Written(String::new()),
+        };
+        let refused = request.into_http().expect_err("it has no address");
+        assert_eq!(refused, OutboundError::NotSent("not an address".to_owned()));
+    }
 }

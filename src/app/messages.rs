@@ -9,7 +9,7 @@ use crate::{
     config::{Config, SlackCredentials, WebhookUrl},
     domain::notify::{Routes, Sink},
     notify::{Address, IncomingWebhook, Service, Slack, Teams, Webhook},
-    outbound::Outbound,
+    outbound::{Http, Outbound},
 };
 
 /// Where runs are told of.
@@ -36,7 +36,7 @@ pub(super) fn routes(config: &Config) -> Routes {
 
 /// The services that are told.
 pub(super) fn services(config: &Config, shared: &Shared) -> anyhow::Result<Vec<Arc<dyn Service>>> {
-    let outbound = Outbound::new().context("preparing to send messages")?;
+    let outbound: Arc<dyn Outbound> = Arc::new(Http::new().context("preparing to send messages")?);
     let mut services: Vec<Arc<dyn Service>> = Vec::new();
     if let Some(slack) = &config.slack {
         services.push(match &slack.credentials {

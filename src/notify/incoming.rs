@@ -1,6 +1,6 @@
 //! Slack by incoming webhook: nothing can be edited, so the first and the last state are posts of their own.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -20,7 +20,7 @@ pub struct IncomingWebhook {
     /// Holds the address, which is the secret.
     pub url_file: PathBuf,
     /// How it is reached.
-    pub outbound: Outbound,
+    pub outbound: Arc<dyn Outbound>,
 }
 
 #[async_trait]

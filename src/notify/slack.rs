@@ -1,6 +1,6 @@
 //! Slack by bot token: one message that is edited, evidence and mentions in its thread.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub struct Slack {
     /// Holds the token.
     pub token_file: PathBuf,
     /// How it is reached.
-    pub outbound: Outbound,
+    pub outbound: Arc<dyn Outbound>,
 }
 
 #[async_trait]

@@ -3,7 +3,7 @@
 //! Everything that came from outside stands in text runs, which Teams shows as they are: its Markdown would read links and
 //! mentions out of a label.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub struct Teams {
     /// Holds the address, which is the secret.
     pub url_file: PathBuf,
     /// How it is reached.
-    pub outbound: Outbound,
+    pub outbound: Arc<dyn Outbound>,
 }
 
 #[async_trait]

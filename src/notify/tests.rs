@@ -28,7 +28,7 @@ use crate::{
         target::{ObjectRef, Root, Target},
     },
     ids::Ids,
-    outbound::Outbound,
+    outbound::{Http, Outbound},
     runbooks::Compiled,
     store::{Change, Claimed, NewEpisode, NewRun, Owed, Unfolded},
 };
@@ -100,7 +100,7 @@ impl World {
         let service = Arc::new(Slack {
             api_url: format!("{}/api/", server.url()),
             token_file: folder.path().join("token"),
-            outbound: Outbound::new().unwrap(),
+            outbound: outbound(),
         });
         let notifier = notifier(&store, &clock);
         Self {
@@ -337,6 +337,10 @@ pub(super) fn notifier(store: &Store, clock: &Arc<ManualClock>) -> Notifier {
         troubles: Troubles::default(),
         owner: "me".to_owned(),
     }
+}
+
+pub(super) fn outbound() -> Arc<dyn Outbound> {
+    Arc::new(Http::new().unwrap())
 }
 
 fn started(step: usize, intent: Intent) -> Entry {

@@ -38,7 +38,7 @@ pub struct Webhook {
     /// Holds the key of the signature; absent: nothing is signed.
     pub secret_file: Option<PathBuf>,
     /// How it is reached.
-    pub outbound: Outbound,
+    pub outbound: Arc<dyn Outbound>,
     /// For the time stamp.
     pub clock: Arc<dyn Clock>,
 }

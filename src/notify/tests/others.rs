@@ -10,7 +10,7 @@ async fn an_incoming_webhook_tells_the_first_and_the_last_state() {
     std::fs::write(world.folder.path().join("url"), format!("{}{path}", world.server.url())).unwrap();
     world.service = Arc::new(IncomingWebhook {
         url_file: world.folder.path().join("url"),
-        outbound: Outbound::new().unwrap(),
+        outbound: outbound(),
     });
     let mut healing = world.healing("cart-7d4f").await;
     world.evict(&mut healing).await;
@@ -55,7 +55,7 @@ async fn teams_gets_a_card_for_the_first_and_one_for_the_last_state() {
     .unwrap();
     world.service = Arc::new(Teams {
         url_file: world.folder.path().join("url"),
-        outbound: Outbound::new().unwrap(),
+        outbound: outbound(),
     });
     let mut healing = world.healing("cart-7d4f").await;
     healing.to[0] = Destination {
@@ -117,7 +117,7 @@ async fn with_webhook(server: &Server) -> (World, Healing) {
     world.service = Arc::new(Webhook {
         address: Address::Plain(format!("{}/hook", server.url())),
         secret_file: Some(world.folder.path().join("key")),
-        outbound: Outbound::new().unwrap(),
+        outbound: outbound(),
         clock: world.clock.clone(),
     });
     let mut healing = world.healing("cart-7d4f").await;
