@@ -126,7 +126,14 @@ impl Service for Slack {
             None => "conversations.history",
         };
         let answer = self.call(method, Body::Form(fields)).await?;
-        let ours = |message: &&Value| message["metadata"]["event_payload"]["message"] == json!(lost.id);
+        // A file brings no metadata; its name is ours.
+        let file = file_name(&lost.id);
+        let has_file = |message: &Value| {
+            let files = message["files"].as_array();
+            files.is_some_and(|files| files.iter().any(|found| found["name"] == json!(file)))
+        };
+        let ours =
+            |message: &&Value| message["metadata"]["event_payload"]["message"] == json!(lost.id) || has_file(message);
         let found = answer["messages"].as_array().into_iter().flatten().find(ours);
         Ok(found.and_then(|message| {
             Some(Posted {
@@ -166,8 +173,7 @@ impl Slack {
         text: &str,
         perhaps_twice: bool,
     ) -> Result<(), DeliveryError> {
-        let name = format!("evidence-{id}.txt");
-        let fields = vec![("filename", name), ("length", text.len().to_string())];
+        let fields = vec![("filename", file_name(id)), ("length", text.len().to_string())];
         let ticket = self.call("files.getUploadURLExternal", Body::Form(fields)).await?;
         let (Some(url), Some(file)) = (ticket["upload_url"].as_str(), ticket["file_id"].as_str()) else {
             return Err(DeliveryError::Unavailable {
@@ -205,6 +211,10 @@ impl Slack {
         };
         answer::api(method, self.outbound.post(request).await?)
     }
+}
+
+fn file_name(id: &str) -> String {
+    format!("evidence-{id}.txt")
 }
 
 fn metadata(id: &str) -> Value {
