@@ -3,14 +3,7 @@
 //! A [`turn`] asks [`crate::domain::next`] what to do, does it through [`crate::steps`], and records it, until the run
 //! waits or ends. A turn that dies is picked up from the journal when its lease has run out.
 
-use std::{
-    ops::Deref,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -25,6 +18,7 @@ use crate::{
     cluster::Cluster,
     domain::notify::Routes,
     metrics::Metrics,
+    readiness::Heartbeat,
     store::{Store, StoreError},
 };
 
@@ -76,44 +70,33 @@ pub struct Parts {
     pub wake: Arc<Notify>,
     /// Told when a message is owed.
     pub outbox: watch::Sender<()>,
+    /// Beats each time the loop goes round.
+    pub heartbeat: Heartbeat,
 }
 
 /// The engine.
 #[derive(Clone)]
-pub struct Engine {
-    parts: Arc<Parts>,
-    /// When the loop last went round, in milliseconds of the clock that never jumps, for `/livez`.
-    heartbeat: Arc<AtomicU64>,
-}
+pub struct Engine(Arc<Parts>);
 
 impl Deref for Engine {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.parts
+        &self.0
     }
 }
 
 impl Engine {
     /// An engine that does nothing until [`Engine::run`].
     pub fn new(parts: Parts) -> Self {
-        Self {
-            heartbeat: Arc::new(AtomicU64::new(millis(parts.clock.monotonic()))),
-            parts: Arc::new(parts),
-        }
-    }
-
-    /// How long ago the loop last went round.
-    pub fn silence(&self) -> Duration {
-        let beat = Duration::from_millis(self.heartbeat.load(Ordering::Relaxed));
-        self.clock.monotonic().saturating_sub(beat)
+        Self(Arc::new(parts))
     }
 
     /// Works until `stop`, then finishes the turns that are under way.
     pub async fn run(&self, stop: CancellationToken) {
         let mut turns = JoinSet::new();
         while !stop.is_cancelled() {
-            self.heartbeat.store(millis(self.clock.monotonic()), Ordering::Relaxed);
+            self.heartbeat.beat();
             while let Some(ended) = turns.try_join_next() {
                 note(ended);
             }
@@ -183,10 +166,6 @@ impl Engine {
             }
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn note(ended: Result<(), tokio::task::JoinError>) {

@@ -46,7 +46,7 @@ mod unread;
 #[cfg(test)]
 mod tests;
 
-pub use admin::{Admin, Part, PartState};
+pub use admin::Admin;
 pub use auth::{TokenError, TokenFile, Tokens};
 pub use error::ApiError;
 

@@ -36,6 +36,7 @@ pub mod limit;
 pub mod metrics;
 pub mod notify;
 pub mod outbound;
+pub mod readiness;
 pub mod render;
 pub mod runbooks;
 pub mod steps;

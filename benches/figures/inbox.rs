@@ -1,20 +1,12 @@
 //! The service's intake and store by themselves: posts are checked and committed, without HTTP, client and unfolding.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use selfhealer::{
-    clock::{Clock, SystemClock},
-    ids::Ids,
-    intake::accept::{self, Inbox},
-    metrics::Metrics,
-    store::Store,
-};
+use selfhealer::{app::Service, intake::accept::Inbox};
 
 use super::{
+    assembled::{config, service},
     load::{ALERTNAME, CONNECTIONS},
     posts::Posts,
     runtime,
@@ -25,12 +17,7 @@ use super::{
 pub fn closed(alerts: usize, posts: u64) {
     let folder = tempfile::tempdir().unwrap();
     let (latencies, took) = runtime().block_on(async {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let ids = Arc::new(Ids::random(clock.clone()));
-        let store = Store::open(&folder.path().join("inbox.db"), clock.clone(), ids)
-            .await
-            .unwrap();
-        let (inbox, writer) = accept::inbox(store, clock, Metrics::new(), u64::MAX, Arc::default(), Arc::default());
+        let Service { inbox, writer, .. } = service(&config(folder.path())).await;
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || runtime.block_on(writer.run()));
         let begin = Instant::now();

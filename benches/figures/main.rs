@@ -11,6 +11,7 @@ use std::{process::ExitCode, time::Duration};
 
 mod acks;
 mod action;
+mod assembled;
 mod http;
 mod inbox;
 mod load;

@@ -3,26 +3,26 @@
 use std::{
     io::Write,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use selfhealer::{
-    books::Books,
-    clock::{Clock, SystemClock},
-    domain::runbook::Mode,
-    ids::Ids,
-    intake::unfold::{Options, Unfolder},
-    metrics::Metrics,
+    app::Service,
+    clock::Clock,
+    intake::unfold::Unfolder,
     store::{NewPost, Store},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{machine::median, posts::Posts, runtime, table::Table};
+use super::{
+    assembled::{config, service},
+    machine::median,
+    posts::Posts,
+    runtime,
+    table::Table,
+};
 
 const ROUNDS: usize = 5;
 const ALERTS: usize = 10;
@@ -98,44 +98,26 @@ async fn unfolded_per_second(runbooks: usize) -> f64 {
 
 /// An unfolder whose inbox has these posts.
 async fn unfolder(folder: &Path, runbooks: usize, alerts: usize, posts: u64) -> Unfolder {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let ids = Arc::new(Ids::random(clock.clone()));
-    let store = Store::open(&folder.join("unfolding.db"), clock.clone(), ids.clone())
-        .await
-        .unwrap();
-    let books = books(folder, runbooks, &store).await;
+    write_runbooks(folder, runbooks);
+    let config = config(folder);
+    let Service { store, clock, .. } = service(&config).await;
     fill(&store, runbooks, alerts, posts, clock.as_ref()).await;
-    Unfolder {
-        store,
-        books,
-        clock,
-        ids,
-        metrics: Metrics::new(),
-        options: Options {
-            cluster_label: "cluster".to_owned(),
-            cluster_value: None,
-            settle: Duration::from_secs(10),
-        },
-        waiting: Arc::new(AtomicU64::new(posts * alerts as u64)),
-        arrived: Arc::default(),
-        wake: Arc::default(),
-    }
+    store.close().await;
+    drop(store);
+    // What waits is counted at the start.
+    let Service { unfolder, .. } = service(&config).await;
+    assert_eq!(unfolder.waiting.load(Ordering::Relaxed), posts * alerts as u64);
+    assert_eq!(unfolder.books.in_force().set.len(), runbooks);
+    unfolder
 }
 
-async fn books(folder: &Path, count: usize, store: &Store) -> Books {
+fn write_runbooks(folder: &Path, count: usize) {
     let folder = folder.join("runbooks");
     std::fs::create_dir(&folder).unwrap();
     for n in 0..count {
-        std::fs::write(
-            folder.join(format!("{n}.yaml")),
-            runbook(&format!("bench-{n}"), &alertname(n), ""),
-        )
-        .unwrap();
+        let text = runbook(&format!("bench-{n}"), &alertname(n), "");
+        std::fs::write(folder.join(format!("{n}.yaml")), text).unwrap();
     }
-    let books = Books::new(Mode::Enforce, Default::default());
-    let loaded = books.load(&[folder], store).await.unwrap();
-    assert_eq!(loaded.set.len(), count, "{:?}", loaded.problems);
-    books
 }
 
 async fn fill(store: &Store, runbooks: usize, alerts: usize, posts: u64, clock: &dyn Clock) {

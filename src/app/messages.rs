@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
-
-use super::Shared;
 use crate::{
+    clock::Clock,
     config::{Config, SlackCredentials, WebhookUrl},
     domain::notify::{Routes, Sink},
     notify::{Address, IncomingWebhook, Service, Slack, Teams, Webhook},
-    outbound::{Http, Outbound},
+    outbound::Outbound,
 };
 
 /// Where runs are told of.
@@ -35,8 +33,7 @@ pub(super) fn routes(config: &Config) -> Routes {
 }
 
 /// The services that are told.
-pub(super) fn services(config: &Config, shared: &Shared) -> anyhow::Result<Vec<Arc<dyn Service>>> {
-    let outbound: Arc<dyn Outbound> = Arc::new(Http::new().context("preparing to send messages")?);
+pub(super) fn services(config: &Config, clock: &Arc<dyn Clock>, outbound: &Arc<dyn Outbound>) -> Vec<Arc<dyn Service>> {
     let mut services: Vec<Arc<dyn Service>> = Vec::new();
     if let Some(slack) = &config.slack {
         services.push(match &slack.credentials {
@@ -64,9 +61,9 @@ pub(super) fn services(config: &Config, shared: &Shared) -> anyhow::Result<Vec<A
                 WebhookUrl::File(file) => Address::File(file.clone()),
             },
             secret_file: webhook.secret_file.clone(),
-            outbound,
-            clock: shared.clock.clone(),
+            outbound: outbound.clone(),
+            clock: clock.clone(),
         }));
     }
-    Ok(services)
+    services
 }

@@ -1,97 +1,96 @@
-//! What the two listeners are given.
+//! The parts of a running service, each a task with a name: the end of any of them before the stop is the end of the process.
 
-use std::{sync::Arc, time::Duration};
+use std::collections::HashMap;
 
-use super::Shared;
-use crate::{
-    config::Config,
-    engine::Engine,
-    http::{Admin, Limits, Part, PartState, Public, TokenFile, Tokens},
-    intake::accept::Inbox,
+use tokio::{
+    runtime::Handle,
+    task::{AbortHandle, Id, JoinError, JoinSet},
 };
 
-pub(super) fn public(config: &Config, shared: &Shared, inbox: Inbox) -> anyhow::Result<Public> {
-    let files = config
-        .tokens
-        .iter()
-        .map(|token| TokenFile {
-            name: token.name.clone(),
-            file: token.file.clone(),
-            permissions: token.permissions.iter().copied().collect(),
-        })
-        .collect();
-    let books = shared.books.clone();
-    Ok(Public {
-        inbox,
-        store: shared.store.clone(),
-        tokens: Tokens::open(files, shared.clock.clone())?,
-        limits: Limits {
-            body: config.limits.body.as_usize(),
-            bodies: config.limits.bodies_in_flight.as_usize(),
-            body_timeout: config.limits.body_timeout,
-        },
-        metrics: shared.metrics.clone(),
-        runbooks: Arc::new(move || books.items()),
-        wake: shared.wake.clone(),
-        draining: shared.draining.clone(),
-        clock: shared.clock.clone(),
-    })
+/// Tasks by name. Dropping it ends them.
+#[derive(Default)]
+pub struct Parts {
+    tasks: JoinSet<()>,
+    names: HashMap<Id, &'static str>,
 }
 
-/// Live is that the engine goes round; ready is that posts can be committed. A refused runbook file, or a
-/// Slack that takes nothing, is a warning.
-pub(super) fn admin(shared: &Shared, engine: &Engine, heartbeat: Duration) -> Admin {
-    let engine = engine.clone();
-    let alive = Part::new("engine", move || {
-        let silence = engine.silence();
-        async move {
-            if silence < heartbeat {
-                PartState::Ok
-            } else {
-                PartState::Failed(format!(
-                    "the engine's loop has not gone round for {} s",
-                    silence.as_secs()
-                ))
+/// A part is over that should not be.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// It came to its end.
+    #[error("{0} has ended")]
+    Returned(&'static str),
+    /// It panicked.
+    #[error("{name} has panicked: {error}")]
+    Panicked {
+        /// Which part.
+        name: &'static str,
+        /// What the runtime says of it.
+        error: JoinError,
+    },
+}
+
+impl Parts {
+    /// Starts a part.
+    pub fn spawn(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
+        let task = self.tasks.spawn(part);
+        self.name(name, task);
+    }
+
+    /// Starts a part that blocks its thread, on one of its own.
+    pub fn spawn_on_a_thread(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
+        let runtime = Handle::current();
+        let task = self.tasks.spawn_blocking(move || runtime.block_on(part));
+        self.name(name, task);
+    }
+
+    fn name(&mut self, name: &'static str, task: AbortHandle) {
+        self.names.insert(task.id(), name);
+    }
+
+    /// Returns when a part ends, and which; never if there is none.
+    pub async fn ended(&mut self) -> Ended {
+        match self.next().await {
+            Some(ended) => ended,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until all have ended, as they were told to.
+    pub async fn all_end(mut self) {
+        while let Some(ended) = self.next().await {
+            if let Ended::Panicked { .. } = ended {
+                tracing::error!("while the service stopped, {ended}");
             }
         }
-    });
-    let store = shared.store.clone();
-    let store = Part::new("store", move || {
-        let store = store.clone();
-        async move {
-            match store.ping().await {
-                Ok(()) => PartState::Ok,
-                Err(error) => PartState::Failed(error.to_string()),
-            }
-        }
-    });
-    let books = shared.books.clone();
-    let runbooks = Part::new("runbooks", move || {
-        let in_force = books.in_force();
-        async move {
-            match in_force.broken {
-                0 => PartState::Ok,
-                broken => PartState::Warning(format!(
-                    "refused files: {broken}; what they last held runs in shadow: {}",
-                    in_force
-                        .problems
-                        .iter()
-                        .map(|problem| format!("{}:{}", problem.file, problem.line))
-                        .collect::<Vec<_>>()
-                        .join(", ")
-                )),
-            }
-        }
-    });
-    let troubles = shared.notifier.troubles.clone();
-    let messages = Part::new("messages", move || {
-        let summary = troubles.summary();
-        async move { summary.map_or(PartState::Ok, PartState::Warning) }
-    });
-    Admin {
-        live: vec![alive.clone()],
-        ready: vec![store, alive, runbooks, messages],
-        metrics: shared.metrics.clone(),
-        draining: shared.draining.clone(),
+    }
+
+    async fn next(&mut self) -> Option<Ended> {
+        let ended = self.tasks.join_next_with_id().await?;
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+        let name = self.names.remove(&id).unwrap_or("a part");
+        Some(match ended {
+            Ok(_) => Ended::Returned(name),
+            Err(error) => Ended::Panicked { name, error },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_part_has_its_name_however_it_ended() {
+        let mut parts = Parts::default();
+        parts.spawn("the engine", std::future::pending());
+        parts.spawn("unfolding", async {});
+        assert_eq!(parts.ended().await.to_string(), "unfolding has ended");
+        parts.spawn("retention", async { panic!("no rows") });
+        let ended = parts.ended().await.to_string();
+        assert!(ended.starts_with("retention has panicked: "), "{ended}");
+        assert!(ended.contains("no rows"), "{ended}");
+        parts.spawn_on_a_thread("the inbox's writer", async {});
+        assert_eq!(parts.ended().await.to_string(), "the inbox's writer has ended");
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     books::{Books, InForce},
     clock::Clock,
     metrics::Metrics,
+    readiness::Handle,
     runbooks::RunbookSet,
     store::Store,
 };
@@ -24,6 +25,8 @@ pub(super) struct Reload {
     pub clock: Arc<dyn Clock>,
     /// The stamp of the files as they were read at the start.
     pub stamp: u64,
+    /// A file that is refused is a warning.
+    pub health: Handle,
 }
 
 impl Reload {
@@ -40,7 +43,7 @@ impl Reload {
             match self.books.load(&self.paths, &self.store).await {
                 Ok(in_force) => {
                     self.stamp = stamp;
-                    tell(&in_force, &self.metrics);
+                    self.tell(&in_force);
                     tracing::info!(
                         loaded = in_force.set.len(),
                         broken = in_force.broken,
@@ -57,15 +60,27 @@ impl Reload {
             }
         }
     }
-}
 
-/// Log and metrics of what was read.
-pub(super) fn tell(in_force: &InForce, metrics: &Metrics) {
-    for problem in &in_force.problems {
-        tracing::warn!("runbook: {}", problem.render(false));
-    }
-    metrics.runbooks(in_force.set.len(), in_force.broken);
-    for compiled in in_force.set.iter() {
-        metrics.known_runbook(&compiled.runbook.name);
+    /// Log, metrics and readiness of what was read.
+    pub fn tell(&self, in_force: &InForce) {
+        for problem in &in_force.problems {
+            tracing::warn!("runbook: {}", problem.render(false));
+        }
+        self.metrics.runbooks(in_force.set.len(), in_force.broken);
+        for compiled in in_force.set.iter() {
+            self.metrics.known_runbook(&compiled.runbook.name);
+        }
+        if in_force.broken == 0 {
+            return self.health.ok();
+        }
+        let places = in_force.problems.iter();
+        let places: Vec<_> = places
+            .map(|problem| format!("{}:{}", problem.file, problem.line))
+            .collect();
+        self.health.warn(format!(
+            "refused files: {}; what they last held runs in shadow: {}",
+            in_force.broken,
+            places.join(", ")
+        ));
     }
 }

@@ -13,23 +13,31 @@ const BREATH: Duration = Duration::from_millis(200);
 /// How long posts are kept after they were unfolded: for looking up what exactly was sent.
 const POSTS: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) async fn run(store: Store, clock: Arc<dyn Clock>, retention: Duration, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        let now = clock.now();
-        let gone = store
-            .let_go(before(now, retention), before(now, retention.min(POSTS)))
-            .await;
-        let pause = match gone {
-            Ok(0) => EVERY,
-            Ok(_) => BREATH,
-            Err(error) => {
-                tracing::warn!(reason = error.reason(), error = %error, "old rows could not be deleted");
-                EVERY
+/// What lets go.
+pub(super) struct Retention {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    /// How long what is finished is kept.
+    pub keep: Duration,
+}
+
+impl Retention {
+    pub async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let now = self.clock.now();
+            let (oldest, oldest_post) = (before(now, self.keep), before(now, self.keep.min(POSTS)));
+            let pause = match self.store.let_go(oldest, oldest_post).await {
+                Ok(0) => EVERY,
+                Ok(_) => BREATH,
+                Err(error) => {
+                    tracing::warn!(reason = error.reason(), error = %error, "old rows could not be deleted");
+                    EVERY
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.clock.sleep(pause) => {}
             }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = clock.sleep(pause) => {}
         }
     }
 }

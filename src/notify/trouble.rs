@@ -6,11 +6,18 @@ use std::{
 };
 
 use super::service::Failure;
-use crate::domain::{notify::Sink, run::Phase};
+use crate::{
+    domain::{notify::Sink, run::Phase},
+    readiness::Handle,
+};
 
 /// Troubles that were told and are not over.
 #[derive(Clone, Debug, Default)]
-pub struct Troubles(Arc<Mutex<Open>>);
+pub struct Troubles {
+    open: Arc<Mutex<Open>>,
+    /// What cannot be delivered is a warning.
+    health: Handle,
+}
 
 #[derive(Debug, Default)]
 struct Open {
@@ -19,9 +26,17 @@ struct Open {
 }
 
 impl Troubles {
+    /// None yet. Who holds the other end of the handle learns of each.
+    pub fn new(health: Handle) -> Self {
+        Self {
+            open: Arc::default(),
+            health,
+        }
+    }
+
     /// Messages in this channel are given up for this reason.
     pub(super) fn report(&self, sink: Sink, channel: &str, failure: Failure, words: &str) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let known = open
             .channels
             .insert((sink, channel.to_owned()), (failure, words.to_owned()));
@@ -34,19 +49,21 @@ impl Troubles {
                 "messages cannot be delivered; what they told stands in the API"
             );
         }
+        self.say(&open);
     }
 
     /// A message arrived in this channel.
     pub(super) fn over(&self, sink: Sink, channel: &str) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.channels.remove(&(sink, channel.to_owned())).is_some() {
             tracing::info!(sink = sink.as_str(), channel, "messages are delivered again");
+            self.say(&open);
         }
     }
 
     /// A runbook's own template could not be used.
     pub(super) fn template(&self, runbook: &str, phase: Phase, problem: &str) {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.templates.insert((runbook.to_owned(), phase)) {
             tracing::warn!(
                 runbook,
@@ -59,8 +76,20 @@ impl Troubles {
 
     /// What is wrong now, in a line; nothing if nothing is.
     pub fn summary(&self) -> Option<String> {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines: Vec<String> = open
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).summary()
+    }
+
+    fn say(&self, open: &Open) {
+        match open.summary() {
+            Some(summary) => self.health.warn(summary),
+            None => self.health.ok(),
+        }
+    }
+}
+
+impl Open {
+    fn summary(&self) -> Option<String> {
+        let lines: Vec<String> = self
             .channels
             .iter()
             .map(|((sink, channel), (failure, words))| {

@@ -99,6 +99,15 @@ impl Slack {
         .await
     }
 
+    /// Another workspace that is as this one is now, with a clock of its own. Nothing goes wrong in it.
+    pub fn fork(&self, now: Now) -> Self {
+        Self(Arc::new(Inner {
+            now,
+            faults: Faults::new(),
+            workspace: Mutex::new(self.workspace().clone()),
+        }))
+    }
+
     /// What goes wrong on demand. Methods go by their names; posts to webhooks are `webhook`, uploads are `upload`.
     pub fn faults(&self) -> &Faults {
         &self.0.faults

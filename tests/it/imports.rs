@@ -26,12 +26,31 @@ const DRIVERS: [(&str, &[&str]); 16] = [
 ];
 
 /// What a module may not use of ours.
-const FORBIDDEN: [(&str, &[&str]); 10] = [
+const FORBIDDEN: [(&str, &[&str]); 11] = [
     (
         "domain",
         &[
-            "app", "books", "cel", "cli", "clock", "cluster", "config", "engine", "http", "ids", "intake", "metrics",
-            "limit", "notify", "outbound", "render", "runbooks", "steps", "store", "yaml",
+            "app",
+            "books",
+            "cel",
+            "cli",
+            "clock",
+            "cluster",
+            "config",
+            "engine",
+            "http",
+            "ids",
+            "intake",
+            "metrics",
+            "limit",
+            "notify",
+            "outbound",
+            "readiness",
+            "render",
+            "runbooks",
+            "steps",
+            "store",
+            "yaml",
         ],
     ),
     (
@@ -60,6 +79,14 @@ const FORBIDDEN: [(&str, &[&str]); 10] = [
     ),
     (
         "outbound",
+        &[
+            "app", "books", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps",
+            "store",
+        ],
+    ),
+    // What a part says of itself.
+    (
+        "readiness",
         &[
             "app", "books", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps",
             "store",

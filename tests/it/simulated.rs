@@ -6,6 +6,7 @@ mod disturbance;
 mod guards;
 mod matrix;
 mod moments;
+mod office;
 mod points;
 mod prepared;
 mod process;

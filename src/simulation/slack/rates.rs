@@ -36,7 +36,7 @@ pub(super) enum Limit {
 }
 
 /// What calls have been made. Times are microseconds.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Rates {
     /// The moment at which the next call is due, by what is limited.
     due: BTreeMap<String, i64>,

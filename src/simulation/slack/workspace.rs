@@ -17,7 +17,7 @@ use super::{
 pub(super) const TEAM: &str = "T00000001";
 
 /// The workspace.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Workspace {
     pub(super) apps: Vec<App>,
     pub(super) tokens: BTreeMap<String, Token>,

@@ -31,7 +31,7 @@ fn disturbances(well: &Told, crowd: bool) -> Vec<Disturbance> {
     let mut disturbances = Vec::new();
     for (number, point) in well.points.iter().enumerate() {
         // Whoever is held up inside a transaction holds up everybody: there is one writer.
-        if point.name().ends_with("AfterCommit") {
+        if !point.name().ends_with("BeforeCommit") {
             disturbances.push(Disturbance {
                 at: At::Point(number),
                 effect: Effect::Freeze(Fault::Held),

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::{
     cluster::Cluster,
     disturbance::{At, Disturbance, Effect},
+    office::Office,
 };
 
 /// What a process finds on its disk when it starts.
@@ -69,6 +70,8 @@ pub struct Moment {
     pub deaths: Vec<Disturbance>,
     pub disk: Arc<Disk>,
     pub cluster: Cluster,
+    /// What people have been told.
+    pub office: Office,
     /// What the cluster was asked before.
     pub asked: Vec<Recorded>,
     pub at: Timestamp,
@@ -80,15 +83,17 @@ pub struct Moment {
 pub struct Moments {
     folder: PathBuf,
     cluster: Cluster,
+    office: Office,
     progress: Arc<Mutex<Progress>>,
     seen: Mutex<Vec<Moment>>,
 }
 
 impl Moments {
-    pub fn of(folder: &Path, cluster: &Cluster, progress: &Arc<Mutex<Progress>>) -> Arc<Self> {
+    pub fn of(folder: &Path, cluster: &Cluster, office: &Office, progress: &Arc<Mutex<Progress>>) -> Arc<Self> {
         Arc::new(Self {
             folder: folder.to_owned(),
             cluster: cluster.clone(),
+            office: office.clone(),
             progress: Arc::clone(progress),
             seen: Mutex::default(),
         })
@@ -104,7 +109,8 @@ impl Moments {
         let mut seen = self.seen();
         let disk = match seen.last_mut() {
             Some(last) if *last.disk == disk => {
-                if (last.revision, last.at, &last.progress) == (revision, now, &progress) {
+                let office = last.office.calls() == self.office.calls();
+                if office && (last.revision, last.at, &last.progress) == (revision, now, &progress) {
                     last.deaths.push(death);
                     return;
                 }
@@ -116,6 +122,7 @@ impl Moments {
             deaths: vec![death],
             disk,
             cluster: Cluster(self.cluster.0.fork()),
+            office: self.office.still(now),
             asked: self.cluster.0.calls(),
             at: now,
             progress,

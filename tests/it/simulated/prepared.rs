@@ -7,16 +7,19 @@ use selfhealer::clock::ManualClock;
 use super::{
     cluster::Cluster,
     moments::{Disk, folder},
-    process::{Process, runbook_file},
+    office::Office,
+    process::{Process, Surroundings, runbook_file},
     scenario::Scenario,
-    stage::{FIRST, wire},
-    wire::Traffic,
+    stage::FIRST,
+    wire::{Traffic, wire},
 };
 
 /// A scenario up to the moment at which its story begins, to be told often.
 pub struct Prepared {
     pub scenario: Scenario,
     pub cluster: Cluster,
+    /// Where it will tell people.
+    pub office: Office,
     /// The database of a service that has nothing to do yet.
     pub disk: Disk,
 }
@@ -27,15 +30,21 @@ impl Prepared {
         (scenario.cluster)(&cluster);
         let folder = folder();
         fs::write(runbook_file(folder.path()), &scenario.settings.runbook).unwrap();
+        let office = Office::new(cluster.0.now());
         runtime().block_on(async {
-            let clock = Arc::new(ManualClock::at(cluster.0.now()));
-            let wire = wire(&cluster, &Traffic::new(), FIRST, None);
-            let process = Process::start(folder.path(), &clock, &scenario.settings, 0, wire, None).await;
-            process.store.close().await;
+            let around = Surroundings {
+                clock: Arc::new(ManualClock::at(cluster.0.now())),
+                wire: wire(&cluster, &Traffic::new(), FIRST, None),
+                office: office.clone(),
+                without: None,
+            };
+            let process = Process::start(folder.path(), &scenario.settings, 0, around).await;
+            process.store().close().await;
         });
         Self {
             scenario,
             cluster,
+            office,
             disk: Disk::read(folder.path()),
         }
     }

@@ -1,31 +1,25 @@
 //! The service without its listeners, in this process, with a clock that stands: everything from the post to the call.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use jiff::Timestamp;
 use selfhealer::{
-    books::Books,
+    app::{Ports, Stepped, assemble, beside},
     clock::ManualClock,
     cluster::Cluster,
-    domain::{notify::Routes, runbook::Mode},
-    engine::{self, Engine},
+    config::{self, Config, SlackCredentials},
+    domain::runbook::Mode,
     ids::Ids,
-    intake::{
-        accept::{self, Inbox},
-        unfold::{self, Unfolder},
-    },
-    metrics::Metrics,
     store::Store,
 };
 use serde_json::Value;
-use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
+    office::{CHANNEL, Office},
     wire::Wire,
     without::{Without, safeguards},
 };
@@ -42,139 +36,96 @@ pub struct Settings {
     pub mode: Mode,
     pub settle: Duration,
     pub protected: Vec<String>,
+    /// Whether people read of it in Slack.
+    pub slack: bool,
+}
+
+/// Everything around a process.
+pub struct Surroundings {
+    pub clock: Arc<ManualClock>,
+    pub wire: Wire,
+    pub office: Office,
+    /// A part of the service is another one.
+    pub without: Option<Without>,
 }
 
 /// A process. Dropping it is its death: nothing of it is finished.
 pub struct Process {
-    pub store: Store,
+    service: Stepped,
     ids: Arc<Ids>,
-    books: Books,
-    clock: Arc<ManualClock>,
-    settings: Settings,
-    inbox: Inbox,
-    writer: AbortHandle,
-    unfolder: Unfolder,
-    engine: Engine,
+    config: Config,
 }
 
 impl Process {
     /// Starts on the database in this folder, which is made when there is none. `life` counts its starts.
-    pub async fn start(
-        folder: &Path,
-        clock: &Arc<ManualClock>,
-        settings: &Settings,
-        life: u8,
-        wire: Wire,
-        without: Option<Without>,
-    ) -> Self {
-        let ids = Arc::new(Ids::seeded(clock.clone(), [life; 32]));
-        let store = Store::open(&folder.join("selfhealer.db"), clock.clone(), ids.clone())
-            .await
-            .unwrap();
-        let modes = BTreeMap::from([(runbook_name(&settings.runbook), settings.mode)]);
-        let books = Books::new(Mode::Enforce, modes);
-        books.load(&[runbook_file(folder)], &store).await.unwrap();
-        Self::assemble(store, ids, books, clock, settings, (wire, without))
+    pub async fn start(folder: &Path, settings: &Settings, life: u8, around: Surroundings) -> Self {
+        let config = settings.config(folder, around.office.token());
+        let ids = Arc::new(Ids::seeded(around.clock.clone(), [life; 32]));
+        let ports = around.ports(&ids);
+        let service = Stepped::new(assemble(&config, ports).await.unwrap());
+        Self { service, ids, config }
     }
 
     /// Another process that works on the same runs. It shares the open database, as replicas will share a server.
-    pub fn twin(&self, wire: Wire, without: Option<Without>) -> Self {
-        Self::assemble(
-            self.store.clone(),
-            self.ids.clone(),
-            self.books.clone(),
-            &self.clock,
-            &self.settings,
-            (wire, without),
-        )
+    pub async fn twin(&self, around: Surroundings) -> Self {
+        let (ids, config) = (self.ids.clone(), self.config.clone());
+        let (store, books) = (self.service.store.clone(), self.service.books.clone());
+        let service = beside(&config, around.ports(&ids), store, books).await.unwrap();
+        let service = Stepped::new(service);
+        Self { service, ids, config }
     }
 
-    fn assemble(
-        store: Store,
-        ids: Arc<Ids>,
-        books: Books,
-        clock: &Arc<ManualClock>,
-        settings: &Settings,
-        (wire, without): (Wire, Option<Without>),
-    ) -> Self {
-        let metrics = Metrics::new();
-        let waiting: Arc<AtomicU64> = Arc::default();
-        let (inbox, writer) = accept::inbox(
-            store.clone(),
-            clock.clone(),
-            metrics.clone(),
-            u64::MAX,
-            waiting.clone(),
-            Arc::default(),
-        );
-        let unfolder = Unfolder {
-            store: store.clone(),
-            books: books.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-            metrics: metrics.clone(),
-            options: unfold::Options {
-                cluster_label: "cluster".to_owned(),
-                cluster_value: None,
-                settle: settings.settle,
-            },
-            waiting,
-            arrived: Arc::default(),
-            wake: Arc::default(),
-        };
-        let options = engine::Options {
-            workers: 1,
-            lease: LEASE,
-            protected: settings.protected.clone(),
-            owner: ids.next().to_string(),
-            routes: Routes {
-                sinks: Vec::new(),
-                slack: Vec::new(),
-                slack_channel: String::new(),
-            },
-        };
-        let client = kube::Client::new(wire, "default");
-        let cluster = Cluster::new(client, REQUEST_TIMEOUT, clock.clone());
-        let engine = Engine::new(engine::Parts {
-            store: store.clone(),
-            safeguards: safeguards(&cluster, without),
-            cluster,
-            books: books.clone(),
-            clock: clock.clone(),
-            metrics,
-            options,
-            wake: Arc::default(),
-            outbox: watch::Sender::new(()),
-        });
-        Self {
-            store,
-            ids,
-            books,
-            clock: clock.clone(),
-            settings: settings.clone(),
-            inbox,
-            writer: tokio::spawn(writer.run()).abort_handle(),
-            unfolder,
-            engine,
-        }
+    pub fn store(&self) -> &Store {
+        &self.service.store
     }
 
     /// Takes a notification in. When it returns, Alertmanager has its 202.
     pub async fn post(&self, notification: &Value) {
         let body = notification.to_string().into();
-        self.inbox.accept("alertmanager", body).await.unwrap();
+        self.service.inbox.accept("alertmanager", body).await.unwrap();
     }
 
     /// Does what is due now; tells when something is due again.
     pub async fn work(&self) -> Option<Timestamp> {
-        while self.unfolder.batch().await.unwrap() > 0 {}
-        self.engine.work().await.unwrap()
+        self.service.step().await.unwrap()
+    }
+
+    /// Whether somebody is still to be told.
+    pub async fn owes(&self) -> bool {
+        self.service.owed().await.unwrap() > 0
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.writer.abort();
+impl Surroundings {
+    fn ports(self, ids: &Arc<Ids>) -> Ports {
+        let client = kube::Client::new(self.wire, "default");
+        let cluster = Cluster::new(client, REQUEST_TIMEOUT, self.clock.clone());
+        let safeguards = safeguards(&cluster, self.without);
+        let ports = Ports::new(self.clock, ids.clone(), cluster, Arc::new(self.office));
+        Ports { safeguards, ..ports }
+    }
+}
+
+impl Settings {
+    /// The defaults, and what is said here.
+    fn config(&self, folder: &Path, token: &Path) -> Config {
+        static DEFAULTS: LazyLock<Config> = LazyLock::new(|| Config::load(None, []).unwrap().config);
+        let mut config = DEFAULTS.clone();
+        config.store.path = folder.join("selfhealer.db");
+        config.store.inbox = u64::MAX;
+        config.runbooks = vec![runbook_file(folder)];
+        config.modes.insert(runbook_name(&self.runbook), self.mode);
+        config.settle = self.settle;
+        config.protect.namespaces = self.protected.iter().cloned().collect();
+        config.engine.lease = LEASE;
+        config.kubernetes.request_timeout = REQUEST_TIMEOUT;
+        config.slack = self.slack.then(|| config::Slack {
+            credentials: SlackCredentials::Token(token.to_owned()),
+            channel: CHANNEL.to_owned(),
+            routes: Vec::new(),
+            api_url: "https://slack.example/api/".to_owned(),
+        });
+        config
     }
 }
 

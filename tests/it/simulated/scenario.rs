@@ -49,6 +49,7 @@ pub fn scenario(name: &'static str, cluster: fn(&Cluster), script: Vec<(u64, Act
             mode: Mode::Enforce,
             settle: Duration::ZERO,
             protected: vec!["kube-system".to_owned()],
+            slack: false,
         },
         cluster,
         script,
@@ -59,6 +60,12 @@ pub fn scenario(name: &'static str, cluster: fn(&Cluster), script: Vec<(u64, Act
 impl Scenario {
     pub fn crowd(mut self) -> Self {
         self.crowd = true;
+        self
+    }
+
+    /// People read of it in Slack.
+    pub fn in_slack(mut self) -> Self {
+        self.settings.slack = true;
         self
     }
 

@@ -13,7 +13,6 @@ use selfhealer::{
     store::{NewPause, PauseScope},
 };
 use simulated_cluster::kubernetes::{
-    User,
     calls::Recorded,
     faults::{Calls, Rule as FaultRule},
 };
@@ -23,18 +22,21 @@ use super::{
     cluster::Cluster,
     disturbance::{At, Disturbance, Effect},
     moments::{Disk, Moment, Moments, Progress},
+    office::Office,
     points::Points,
     prepared::{Prepared, runtime},
-    process::{LEASE, Process},
+    process::{LEASE, Process, Surroundings},
     scenario::{Act, Scenario},
     told::{Told, Witness, tell, unfinished},
-    wire::{Traffic, Wire},
+    wire::{Traffic, wire},
     without::Without,
 };
 use crate::webhook::notification;
 
 /// The longest that nothing is looked at, as in the engine's own loop.
 const LOOK: SignedDuration = SignedDuration::from_secs(5);
+/// The shortest step from one look to the next.
+const SOON: SignedDuration = SignedDuration::from_millis(1);
 /// How long a process stays away after its death.
 const DOWN: SignedDuration = SignedDuration::from_secs(1);
 /// A story that takes longer has no end.
@@ -61,6 +63,7 @@ struct Stage<'a> {
     disturbance: Option<&'a Disturbance>,
     without: Option<Without>,
     cluster: Cluster,
+    office: Office,
     clock: Arc<ManualClock>,
     points: Arc<Points>,
     progress: Arc<Mutex<Progress>>,
@@ -119,13 +122,20 @@ impl<'a> Stage<'a> {
         Self {
             disturbance,
             points: Points::new(stop_at),
-            ..Self::of(prepared, cluster, &prepared.disk, (0, FIRST), without).await
+            ..Self::of(
+                prepared,
+                (cluster, &prepared.office),
+                &prepared.disk,
+                (0, FIRST),
+                without,
+            )
+            .await
         }
     }
 
     /// Has every moment written down.
     fn witness(&self) -> Arc<Moments> {
-        let moments = Moments::of(self.folders[0].path(), &self.cluster, &self.progress);
+        let moments = Moments::of(self.folders[0].path(), &self.cluster, &self.office, &self.progress);
         self.points.witness(&moments);
         self.traffic.witness(&moments);
         moments
@@ -138,14 +148,14 @@ impl<'a> Stage<'a> {
         Self {
             progress: Arc::new(Mutex::new(moment.progress.clone())),
             asked: Some(moment.asked.clone()),
-            ..Self::of(prepared, cluster, &moment.disk, (1, NEXT), without).await
+            ..Self::of(prepared, (cluster, &moment.office), &moment.disk, (1, NEXT), without).await
         }
     }
 
     /// A process in its life of this number starts on what is on the disk, and nothing goes wrong.
     async fn of(
         prepared: &'a Prepared,
-        cluster: Cluster,
+        (cluster, office): (Cluster, &Office),
         disk: &Disk,
         (life, user): (u8, &str),
         without: Option<Without>,
@@ -156,13 +166,20 @@ impl<'a> Stage<'a> {
         clock.pass(cluster.0.now().duration_since(begin).unsigned_abs());
         let folder = disk.lay_out();
         let traffic = Traffic::new();
-        let wire = wire(&cluster, &traffic, user, without);
-        let process = Process::start(folder.path(), &clock, &scenario.settings, life, wire, without).await;
+        let office = office.fork(&clock);
+        let around = Surroundings {
+            clock: Arc::clone(&clock),
+            wire: wire(&cluster, &traffic, user, without),
+            office: office.clone(),
+            without,
+        };
+        let process = Process::start(folder.path(), &scenario.settings, life, around).await;
         Self {
             scenario,
             disturbance: None,
             without,
             cluster,
+            office,
             clock,
             points: Points::new(None),
             progress: Arc::default(),
@@ -180,6 +197,7 @@ impl<'a> Stage<'a> {
         calls.extend(self.cluster.0.calls());
         let witness = Witness {
             cluster: &self.cluster,
+            shown: self.office.shown(),
             calls,
             points: self.points.passed(),
             thawed: self.thawed,
@@ -187,7 +205,7 @@ impl<'a> Stage<'a> {
             pauses: self.progress().pauses.clone(),
             begin: self.begin(),
         };
-        tell(&self.process.store, witness).await
+        tell(self.process.store(), witness).await
     }
 
     fn begin(&self) -> Timestamp {
@@ -212,10 +230,12 @@ impl<'a> Stage<'a> {
                 self.thaw().await;
                 continue;
             }
-            let open = unfinished(&self.process.store).await;
+            let open = unfinished(self.process.store()).await || self.process.owes().await;
             let script_goes_on = script.peek().map(|(second, _)| begin + seconds(*second));
             let more = [script_goes_on, self.frozen.as_ref().map(|(_, until)| *until)];
-            let look = open.then(|| due.unwrap_or(Timestamp::MAX).min(self.clock.now() + LOOK));
+            // What is due and not allowed yet is looked at again soon.
+            let now = self.clock.now();
+            let look = open.then(|| due.unwrap_or(Timestamp::MAX).clamp(now + SOON, now + LOOK));
             let Some(next) = more.into_iter().flatten().chain(look).min() else {
                 return;
             };
@@ -236,7 +256,7 @@ impl<'a> Stage<'a> {
     }
 
     async fn act(&mut self, act: &Act) {
-        let store = self.process.store.clone();
+        let store = self.process.store().clone();
         match act {
             Act::Post(alerts) => {
                 let posting = self.progress().posting.clone();
@@ -350,10 +370,19 @@ impl<'a> Stage<'a> {
             Some(Effect::Freeze(_)) => {
                 let until = self.clock.now() + SignedDuration::try_from(LEASE).unwrap() + LOOK + LOOK;
                 self.frozen = Some((work, until));
-                let wire = wire(&self.cluster, &self.traffic, NEXT, self.without);
-                self.process = Arc::new(self.process.twin(wire, self.without));
+                self.process = Arc::new(self.process.twin(self.around_next()).await);
             }
             other => panic!("{other:?} stops nobody"),
+        }
+    }
+
+    /// What the process after the first one finds.
+    fn around_next(&self) -> Surroundings {
+        Surroundings {
+            clock: Arc::clone(&self.clock),
+            wire: wire(&self.cluster, &self.traffic, NEXT, self.without),
+            office: self.office.clone(),
+            without: self.without,
         }
     }
 
@@ -362,16 +391,7 @@ impl<'a> Stage<'a> {
         let folder = Disk::read(self.folders.last().unwrap().path()).lay_out();
         drop(work);
         self.advance(self.clock.now() + DOWN);
-        let wire = wire(&self.cluster, &self.traffic, NEXT, self.without);
-        let process = Process::start(
-            folder.path(),
-            &self.clock,
-            &self.scenario.settings,
-            1,
-            wire,
-            self.without,
-        )
-        .await;
+        let process = Process::start(folder.path(), &self.scenario.settings, 1, self.around_next()).await;
         self.process = Arc::new(process);
         self.folders.push(folder);
     }
@@ -391,11 +411,4 @@ impl<'a> Stage<'a> {
 
 fn seconds(seconds: u64) -> SignedDuration {
     SignedDuration::try_from(std::time::Duration::from_secs(seconds)).unwrap()
-}
-
-/// The way of a user to the API server.
-pub fn wire(cluster: &Cluster, traffic: &Arc<Traffic>, user: &str, without: Option<Without>) -> Wire {
-    let user = User::new(user, &["system:authenticated"]);
-    let server = cluster.0.service().without_token(Some(user));
-    Wire::new(server, traffic, without == Some(Without::UidPrecondition))
 }

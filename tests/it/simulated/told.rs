@@ -11,7 +11,7 @@ use selfhealer::{
 use serde_json::Value;
 use simulated_cluster::kubernetes::calls::Recorded;
 
-use super::{cluster::Cluster, rules, stage::FIRST};
+use super::{cluster::Cluster, office::Shown, rules, stage::FIRST};
 
 /// A story that is over.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct End {
     pub standing: BTreeMap<String, String>,
     /// The reasons of the Events that tell of it.
     pub events: Vec<String>,
+    /// The messages that people read.
+    pub shown: Vec<String>,
 }
 
 impl End {
@@ -61,6 +63,8 @@ impl End {
 /// What is known of a story besides its database.
 pub struct Witness<'a> {
     pub cluster: &'a Cluster,
+    /// What people read, where they are told.
+    pub shown: Shown,
     pub calls: Vec<Recorded>,
     pub points: Vec<Failpoint>,
     /// How many calls had come when a process that was held up went on.
@@ -110,6 +114,12 @@ pub async fn tell(store: &Store, witness: Witness<'_>) -> Told {
     for (app, pods) in &standing {
         text.push_str(&format!("{app}: {pods} ready\n"));
     }
+    for message in &witness.shown.messages {
+        text.push_str(&format!("told: {message}\n"));
+    }
+    if witness.shown.twice > 1 || (witness.shown.twice == 1 && !witness.stopped) {
+        broken.push(format!("{} messages stand there twice", witness.shown.twice));
+    }
     // Whoever was held up for longer than its lease changes nothing any more.
     let late = calls.iter().skip(witness.thawed.unwrap_or(calls.len()));
     let late = late.filter(|call| call.user == FIRST && changes(call) && !tells(call));
@@ -122,6 +132,7 @@ pub async fn tell(store: &Store, witness: Witness<'_>) -> Told {
             evicted,
             standing,
             events: witness.cluster.events(),
+            shown: witness.shown.messages,
         },
         points: witness.points,
         calls,

@@ -12,12 +12,14 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
 use serde_json::Value;
-use simulated_cluster::kubernetes::{Service, reply};
+use simulated_cluster::kubernetes::{Service, User, reply};
 use tokio::sync::watch;
 
 use super::{
+    cluster::Cluster,
     disturbance::{At, DEATH, LATE_DEATH},
     moments::Moments,
+    without::Without,
 };
 
 /// One process's way to the API server.
@@ -97,6 +99,13 @@ impl Wire {
         moments.note(At::Call(number), LATE_DEATH);
         answer
     }
+}
+
+/// The way of a user to the API server.
+pub fn wire(cluster: &Cluster, traffic: &Arc<Traffic>, user: &str, without: Option<Without>) -> Wire {
+    let user = User::new(user, &["system:authenticated"]);
+    let server = cluster.0.service().without_token(Some(user));
+    Wire::new(server, traffic, without == Some(Without::UidPrecondition))
 }
 
 fn without_uid(eviction: &[u8]) -> Bytes {
