@@ -24,6 +24,7 @@ use crate::{
 
 mod act;
 mod judge;
+mod lease;
 mod report;
 mod resolve;
 mod safeguards;

@@ -17,9 +17,7 @@ use super::{
 pub fn closed(alerts: usize, posts: u64) {
     let folder = tempfile::tempdir().unwrap();
     let (latencies, took) = runtime().block_on(async {
-        let Service { inbox, writer, .. } = service(&config(folder.path())).await;
-        let runtime = tokio::runtime::Handle::current();
-        tokio::task::spawn_blocking(move || runtime.block_on(writer.run()));
+        let Service { inbox, .. } = service(&config(folder.path())).await;
         let begin = Instant::now();
         let tasks: Vec<_> = (0..CONNECTIONS)
             .map(|first| tokio::spawn(sender(inbox.clone(), alerts, first, posts)))

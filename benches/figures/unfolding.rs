@@ -135,7 +135,7 @@ async fn fill(store: &Store, runbooks: usize, alerts: usize, posts: u64, clock: 
         });
     }
     for chunk in new.chunks(512) {
-        store.append(chunk).await.unwrap();
+        store.append_all(chunk.to_vec()).await.unwrap();
     }
 }
 

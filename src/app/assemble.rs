@@ -19,7 +19,7 @@ use crate::{
     engine::{self, Engine, Safeguards},
     ids::Ids,
     intake::{
-        accept::{self, Inbox, Writer},
+        accept::Inbox,
         unfold::{self, Unfolder},
     },
     limit::Limits,
@@ -78,8 +78,6 @@ pub struct Service {
     pub readiness: Readiness,
     /// Where posts go.
     pub inbox: Inbox,
-    /// What commits them.
-    pub writer: Writer,
     /// What makes episodes and runs of them.
     pub unfolder: Unfolder,
     /// What works on runs.
@@ -101,7 +99,7 @@ pub struct Service {
 pub struct Stop {
     /// Those who act: the engine and the notifiers.
     pub acting: CancellationToken,
-    /// Those who keep the record: unfolding, reloading, retention. The inbox's writer ends when nobody can post any more.
+    /// Those who keep the record: unfolding, reloading, retention.
     pub keeping: CancellationToken,
 }
 
@@ -150,8 +148,8 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
     metrics.inbox_alerts.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     let waiting = Arc::new(AtomicU64::new(waiting));
     let (arrived, wake, outbox) = (Arc::default(), Arc::default(), watch::Sender::new(()));
-    let (inbox, writer) = accept::inbox(
-        store.clone(),
+    let inbox = Inbox::new(
+        Arc::new(store.clone()),
         clock.clone(),
         metrics.clone(),
         config.store.inbox,
@@ -173,6 +171,7 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
         waiting,
         arrived,
         wake: Arc::clone(&wake),
+        health: readiness.part("cluster"),
     };
     // One process, one name.
     let owner = ids.next().to_string();
@@ -217,7 +216,6 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
         metrics,
         readiness,
         inbox,
-        writer,
         unfolder,
         engine,
         notifier,
@@ -236,9 +234,8 @@ async fn ping(store: Store) -> State {
 }
 
 impl Service {
-    /// Starts all parts. They end in the order of `stop`, and the inbox's writer when nobody has an [`Inbox`] any more.
+    /// Starts all parts. They end in the order of `stop`.
     pub fn run(self, parts: &mut Parts, stop: &Stop) {
-        parts.spawn_on_a_thread("the inbox's writer", self.writer.run());
         parts.spawn("unfolding", self.unfolder.run(stop.keeping.clone()));
         let (engine, acting) = (self.engine, stop.acting.clone());
         parts.spawn("the engine", async move { engine.run(acting).await });

@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use tokio::{
-    runtime::Handle,
-    task::{AbortHandle, Id, JoinError, JoinSet},
-};
+use tokio::task::{Id, JoinError, JoinSet};
 
 /// Tasks by name. Dropping it ends them.
 #[derive(Default)]
@@ -34,17 +31,6 @@ impl Parts {
     /// Starts a part.
     pub fn spawn(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
         let task = self.tasks.spawn(part);
-        self.name(name, task);
-    }
-
-    /// Starts a part that blocks its thread, on one of its own.
-    pub fn spawn_on_a_thread(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
-        let runtime = Handle::current();
-        let task = self.tasks.spawn_blocking(move || runtime.block_on(part));
-        self.name(name, task);
-    }
-
-    fn name(&mut self, name: &'static str, task: AbortHandle) {
         self.names.insert(task.id(), name);
     }
 
@@ -90,7 +76,5 @@ mod tests {
         let ended = parts.ended().await.to_string();
         assert!(ended.starts_with("retention has panicked: "), "{ended}");
         assert!(ended.contains("no rows"), "{ended}");
-        parts.spawn_on_a_thread("the inbox's writer", async {});
-        assert_eq!(parts.ended().await.to_string(), "the inbox's writer has ended");
     }
 }

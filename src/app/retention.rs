@@ -1,4 +1,4 @@
-//! Letting go of what is older than `store.retention`, a piece at a time.
+//! Deleting what is older than `store.retention`, a bite at a time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,12 +8,12 @@ use crate::{clock::Clock, domain::next::before, store::Store};
 
 /// How often it is looked for.
 const EVERY: Duration = Duration::from_secs(10 * 60);
-/// Between two pieces, so that posts and runs get their turn.
+/// Between two bites, so that posts and runs get their turn.
 const BREATH: Duration = Duration::from_millis(200);
 /// How long posts are kept after they were unfolded: for looking up what exactly was sent.
 const POSTS: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What lets go.
+/// What deletes.
 pub(super) struct Retention {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
@@ -26,7 +26,7 @@ impl Retention {
         while !stop.is_cancelled() {
             let now = self.clock.now();
             let (oldest, oldest_post) = (before(now, self.keep), before(now, self.keep.min(POSTS)));
-            let pause = match self.store.let_go(oldest, oldest_post).await {
+            let pause = match self.store.purge(oldest, oldest_post).await {
                 Ok(0) => EVERY,
                 Ok(_) => BREATH,
                 Err(error) => {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::task::AbortHandle;
 
 use super::assemble::Service;
 use crate::{
@@ -26,11 +25,10 @@ pub struct Stepped {
     engine: Engine,
     notifier: Notifier,
     services: Vec<Arc<dyn notify::Service>>,
-    writer: AbortHandle,
 }
 
 impl Stepped {
-    /// Begins to commit posts.
+    /// Moves nothing yet.
     pub fn new(service: Service) -> Self {
         Self {
             store: service.store,
@@ -40,7 +38,6 @@ impl Stepped {
             engine: service.engine,
             notifier: service.notifier,
             services: service.services,
-            writer: tokio::spawn(service.writer.run()).abort_handle(),
         }
     }
 
@@ -80,11 +77,5 @@ impl Stepped {
             owed += self.store.owed_messages(service.sink()).await?;
         }
         Ok(owed)
-    }
-}
-
-impl Drop for Stepped {
-    fn drop(&mut self) {
-        self.writer.abort();
     }
 }

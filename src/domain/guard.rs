@@ -49,7 +49,7 @@ pub struct Facts {
 
 /// What the store says, read in the transaction that starts the action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ledger {
+pub struct History {
     /// A request to cancel this run.
     pub cancel: Option<Cancel>,
     /// The pauses in force that concern this run.
@@ -60,7 +60,7 @@ pub struct Ledger {
     pub busy: Option<RunId>,
     /// Since when the root has not been quiet.
     pub incident: Timestamp,
-    /// The other runs of this runbook that acted on the root, latest first.
+    /// The other runs of this runbook that acted on the root, latest first: as many as [`Guards::attempts`] says.
     pub attempts: Vec<Attempt>,
 }
 
@@ -107,7 +107,7 @@ pub struct Question<'a> {
     /// What the cluster says.
     pub facts: &'a Facts,
     /// What the store says.
-    pub ledger: &'a Ledger,
+    pub history: &'a History,
     /// The moment.
     pub now: Timestamp,
 }
@@ -168,14 +168,14 @@ fn opted_out(question: &Question<'_>) -> Verdict {
 
 /// Our own action may have cleared the alert, so this stops a run only before its first mutation.
 fn resolved(question: &Question<'_>) -> Verdict {
-    if question.ledger.firing || question.state.sent {
+    if question.history.firing || question.state.sent {
         return Verdict::Allow;
     }
     suppress(Reason::Resolved, "the alert has resolved".to_owned())
 }
 
 fn paused(question: &Question<'_>) -> Verdict {
-    let Some(pause) = question.ledger.pauses.first() else {
+    let Some(pause) = question.history.pauses.first() else {
         return Verdict::Allow;
     };
     let look = after(question.now, LOOK_AGAIN);
@@ -187,7 +187,7 @@ fn paused(question: &Question<'_>) -> Verdict {
 }
 
 fn root_busy(question: &Question<'_>) -> Verdict {
-    match question.ledger.busy {
+    match question.history.busy {
         Some(other) if !question.state.sent => Verdict::Defer {
             reason: Reason::RootBusy,
             detail: format!("run {other} is acting on the same root"),
@@ -199,11 +199,11 @@ fn root_busy(question: &Question<'_>) -> Verdict {
 
 /// The limits count runs: one that has acted is not limited by itself.
 fn max_attempts(question: &Question<'_>) -> Verdict {
-    let (ledger, most) = (question.ledger, question.guards.max_attempts);
-    let in_incident = ledger
+    let (history, most) = (question.history, question.guards.max_attempts);
+    let in_incident = history
         .attempts
         .iter()
-        .filter(|attempt| attempt.at >= ledger.incident)
+        .filter(|attempt| attempt.at >= history.incident)
         .count();
     if question.state.sent || in_incident < most as usize {
         return Verdict::Allow;
@@ -212,14 +212,14 @@ fn max_attempts(question: &Question<'_>) -> Verdict {
         Reason::MaxAttempts,
         format!(
             "{in_incident} of {most} allowed runs have acted on this root since {}",
-            ledger.incident
+            history.incident
         ),
     )
 }
 
 fn cooldown(question: &Question<'_>) -> Verdict {
     let cooldown = question.guards.cooldown;
-    match question.ledger.attempts.first() {
+    match question.history.attempts.first() {
         Some(last) if !question.state.sent && after(last.at, cooldown) > question.now => {
             let detail = format!(
                 "run {} acted on this root at {}; the cooldown is {}",
@@ -234,26 +234,24 @@ fn cooldown(question: &Question<'_>) -> Verdict {
 }
 
 fn rate(question: &Question<'_>) -> Verdict {
-    let rate = question.guards.rate;
-    let window = question
-        .ledger
-        .attempts
-        .iter()
-        .filter(|attempt| after(attempt.at, rate.per) > question.now)
-        .collect::<Vec<_>>();
-    if question.state.sent || window.len() < rate.count as usize {
+    if question.state.sent {
         return Verdict::Allow;
     }
+    // Of the rates that bind, the one whose window makes room last.
+    let full = question.guards.rates.iter().filter_map(|rate| {
+        let oldest = question.history.attempts.get(rate.count.checked_sub(1)? as usize)?;
+        let room = after(oldest.at, rate.per);
+        (room > question.now).then_some((room, rate))
+    });
+    let Some((room, rate)) = full.max_by_key(|(room, _)| *room) else {
+        return Verdict::Allow;
+    };
     let detail = format!(
         "{} runs have acted on this root within {}; {} are allowed",
-        window.len(),
+        rate.count,
         duration::format(rate.per),
         rate.count
     );
-    // The attempt whose leaving the window makes room.
-    let room = window
-        .get((rate.count as usize).saturating_sub(1))
-        .map_or(Timestamp::MAX, |attempt| after(attempt.at, rate.per));
     defer_or_suppress(question.run, Reason::Rate, detail, room)
 }
 

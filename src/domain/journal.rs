@@ -162,7 +162,7 @@ impl Intent {
 }
 
 /// An entry that cannot be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("journal entry {n} has version {version} and kind {kind:?}, which this program does not know: {message}")]
 pub struct UnknownEntry {
     /// Its number.

@@ -94,7 +94,16 @@ pub struct Binding {
     pub workload: Option<ObjectRef>,
 }
 
-/// Which ledger a run counts in: what only looks must change nothing for what acts.
+/// Where a run's target stands, among what limits are counted on; its root, runbook and namespace are known besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// The node that it is, or that it runs on.
+    pub node: Option<String>,
+    /// The pool of that node, as far as anybody has read it.
+    pub node_pool: Option<String>,
+}
+
+/// Which history a run counts in: what only looks must change nothing for what acts.
 ///
 /// Runs that enforce share one lane; those in shadow and dryRun have one per mode and runbook.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

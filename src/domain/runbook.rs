@@ -12,7 +12,7 @@ pub const DEADLINE: Duration = Duration::from_secs(30 * 60);
 pub const COOLDOWN: Duration = Duration::from_secs(30 * 60);
 /// The default of [`Guards::max_attempts`].
 pub const MAX_ATTEMPTS: u32 = 1;
-/// The default of [`Guards::rate`].
+/// The default of [`Guards::rates`].
 pub const RATE: Rate = Rate {
     count: 4,
     per: Duration::from_secs(24 * 60 * 60),
@@ -121,27 +121,37 @@ pub struct Guards {
     pub cooldown: Duration,
     /// How many runs may act on a root within one incident.
     pub max_attempts: u32,
-    /// How many runs may act on a root in a window.
-    pub rate: Rate,
+    /// How many runs may act on a root in a window: each binds. Never empty.
+    pub rates: Vec<Rate>,
     /// How long a root must be without alerts for its incident, and with it the attempts, to end.
     pub quiet: Duration,
 }
 
 impl Guards {
     /// The narrower of two: a run holds to what it was opened with and to what is in force now.
+    ///
+    /// Of two rates, the one that allows less in every window; where each allows less in some, both bind.
     pub fn stricter(&self, other: &Self) -> Self {
-        let rate = if self.rate.per_day() <= other.rate.per_day() {
-            self.rate
-        } else {
-            other.rate
-        };
+        let mut rates: Vec<Rate> = Vec::new();
+        for rate in self.rates.iter().chain(&other.rates) {
+            if !rates.iter().any(|kept| kept.implies(rate)) {
+                rates.retain(|kept| !rate.implies(kept));
+                rates.push(*rate);
+            }
+        }
         Self {
             settle: self.settle.max(other.settle),
             cooldown: self.cooldown.max(other.cooldown),
             max_attempts: self.max_attempts.min(other.max_attempts),
-            rate,
+            rates,
             quiet: self.quiet.max(other.quiet),
         }
+    }
+
+    /// How many of a root's latest attempts these limits look back on, however long its history is.
+    pub fn attempts(&self) -> u32 {
+        let rates = self.rates.iter().map(|rate| rate.count);
+        rates.chain([self.max_attempts, 1]).max().unwrap_or(1)
     }
 }
 
@@ -158,8 +168,9 @@ pub struct Rate {
 }
 
 impl Rate {
-    fn per_day(self) -> f64 {
-        f64::from(self.count) / self.per.as_secs_f64()
+    /// Whoever keeps to this one keeps to the other in every window.
+    fn implies(&self, other: &Self) -> bool {
+        self.count <= other.count && self.per >= other.per
     }
 }
 
@@ -180,7 +191,7 @@ impl Default for Guards {
             settle: None,
             cooldown: COOLDOWN,
             max_attempts: MAX_ATTEMPTS,
-            rate: RATE,
+            rates: vec![RATE],
             quiet: QUIET,
         }
     }

@@ -32,15 +32,13 @@ impl Turn<'_> {
         let step = step_name(intent);
         self.engine.metrics.step(step, answer.result(), seconds);
         tracing::info!(step, result = answer.result(), object = %intent.target().object, resumed, dry_run, "a request was answered");
-        if let Answer::Done { .. } = &answer
-            && intent.is_mutation()
-            && !dry_run
-        {
-            self.tell_action(intent).await;
-        }
+        let news = matches!(answer, Answer::Done { .. }) && intent.is_mutation() && !dry_run;
         failpoint!(AnswerBeforeCommit);
         let flow = self.record_answer(intent, dry_run, answer).await?;
         failpoint!(AnswerAfterCommit);
+        if news {
+            self.tell_action(intent).await;
+        }
         Ok(flow)
     }
 

@@ -1,19 +1,23 @@
-//! Planning a step's next action and judging it: facts from the cluster, the ledger from the store, one verdict.
+//! Planning a step's next action and judging it: facts from the cluster, the history from the store, one verdict.
 
 use jiff::Timestamp;
 
-use super::turn::{Flow, Interrupt, Turn, canceled};
+use super::{
+    report::Audience,
+    turn::{Flow, Interrupt, Turn, canceled, deferral, told_wait},
+};
 use crate::{
     domain::{
-        guard::{self, Facts, Ledger, Question, Verdict},
+        guard::{self, Facts, Guard, History, Question, Verdict},
         journal::{Entry, Intent},
         next::after,
         reason::Reason,
-        run::{Binding, Finish, Outcome},
-        runbook::Mode,
+        run::{Binding, Finish, Outcome, Run},
+        runbook::{Guards, Mode},
+        state::State,
     },
     steps::{self, Plan, Scene},
-    store::{Audit, Change, Judged},
+    store::{Admission, Admitted, Audit, Change},
 };
 
 impl Turn<'_> {
@@ -75,100 +79,57 @@ impl Turn<'_> {
         ready_after: Option<i64>,
         facts: Facts,
     ) -> Result<Flow, Interrupt> {
-        let facts = Facts {
-            protected: self.protected(binding),
-            ..facts
+        let judgement = Judgement {
+            guards: self.engine.safeguards.guards.clone(),
+            run: self.run.clone(),
+            limits: self.guards.clone(),
+            state: self.state.clone(),
+            unsaved: self.unsaved.clone(),
+            audience: self.audience(),
+            step,
+            intent,
+            ready_after,
+            facts: Facts {
+                protected: self.protected(binding),
+                ..facts
+            },
         };
-        let now = self.now();
-        let mut after_change = self.state.clone();
-        let decide = |ledger: &Ledger| {
-            let (entry, due_at) = self.verdict(step, &intent, ready_after, &facts, ledger, now);
-            let entries = self.with_binding(entry.into_iter().collect());
-            for entry in &entries {
-                after_change.apply(now, entry);
-            }
-            let audit = entries.iter().filter_map(intent_row).collect();
-            Change {
-                owed: self.owed(&after_change, &entries),
-                entries,
-                phase: after_change.phase(),
-                due_at,
-                audit,
-            }
+        let admission = self.admission(binding, move |history, now| judgement.decide(history, now));
+        let (begun, now) = (self.engine.clock.monotonic(), self.now());
+        let change = match self.engine.store.admit(admission).await? {
+            Admitted::Merged { into } => return Ok(self.merged(into)),
+            Admitted::Committed(change) => change,
         };
-        let begun = self.engine.clock.monotonic();
-        let judged = self
-            .engine
-            .store
-            .judge(
-                &self.claimed,
-                self.state.entries,
-                self.unsaved.as_ref(),
-                binding,
-                &self.guards,
-                decide,
-            )
-            .await?;
-        let change = match judged {
-            Judged::Merged { into } => return Ok(self.merged(into)),
-            Judged::Committed(change) => change,
-        };
-        self.leased_at = begun;
+        self.lease.renewed(begun);
         self.unsaved = None;
-        self.state = after_change;
+        for entry in &change.entries {
+            self.state.apply(now, entry);
+        }
         self.fresh = self.state.open.is_some();
-        self.announce(&change);
+        if let Some(waiting) = self.state.waiting.as_ref().filter(|_| !change.entries.is_empty()) {
+            told_wait(waiting.reason, &waiting.detail);
+        }
+        self.announce(change.owed.is_some());
         if let Some(finish) = &self.state.finished {
             self.told(finish);
         }
         Ok(self.flow(change.due_at))
     }
 
-    fn verdict(
+    /// What the store needs to bind the run, or to start something.
+    pub(super) fn admission(
         &self,
-        step: usize,
-        intent: &Intent,
-        ready_after: Option<i64>,
-        facts: &Facts,
-        ledger: &Ledger,
-        now: Timestamp,
-    ) -> (Option<Entry>, Option<Timestamp>) {
-        if let Some(cancel) = &ledger.cancel {
-            return (Some(Entry::Finished(canceled(cancel))), None);
-        }
-        let question = Question {
-            run: &self.run,
-            guards: &self.guards,
-            state: &self.state,
-            facts,
-            ledger,
-            now,
-        };
-        match guard::judge(&self.engine.safeguards.guards, &question) {
-            Verdict::Allow if self.run.mode == Mode::Shadow => {
-                let intent = intent.clone();
-                (Some(Entry::WouldStart { step, intent }), None)
-            }
-            Verdict::Allow => {
-                let started = Entry::Started {
-                    step,
-                    intent: intent.clone(),
-                    dry_run: self.run.mode == Mode::DryRun,
-                    ready_after,
-                };
-                (Some(started), None)
-            }
-            Verdict::Defer { reason, detail, until } => {
-                let (entry, until) = self.deferral(reason, detail, until);
-                (entry, Some(until))
-            }
-            Verdict::Suppress { reason, detail } if self.state.sent => {
-                (Some(Entry::StepFailed { step, reason, detail }), None)
-            }
-            Verdict::Suppress { reason, detail } => {
-                let finish = Finish::new(Outcome::Suppressed, reason, detail);
-                (Some(Entry::Finished(finish)), None)
-            }
+        binding: &Binding,
+        decide: impl Fn(&History, Timestamp) -> Change + Send + 'static,
+    ) -> Admission {
+        Admission {
+            claim: self.claimed.claim.clone(),
+            seen: self.state.entries,
+            binding: binding.clone(),
+            scope: self.scope.clone(),
+            unsaved: self.unsaved.is_some(),
+            guards: self.guards.clone(),
+            decide: Box::new(decide),
         }
     }
 
@@ -179,6 +140,78 @@ impl Turn<'_> {
             .filter_map(|object| object.namespace.as_ref())
             .find(|namespace| self.engine.options.protected.contains(namespace))
             .cloned()
+    }
+}
+
+/// Everything that a verdict is made of but the history of the root: owned, since it is asked inside the store's transaction.
+struct Judgement {
+    guards: Vec<Guard>,
+    run: Run,
+    limits: Guards,
+    state: State,
+    unsaved: Option<Binding>,
+    audience: Audience,
+    step: usize,
+    intent: Intent,
+    ready_after: Option<i64>,
+    facts: Facts,
+}
+
+impl Judgement {
+    /// What is recorded of it. Pure.
+    fn decide(&self, history: &History, now: Timestamp) -> Change {
+        let (entry, due_at) = self.verdict(history, now);
+        let binding = self.unsaved.clone().map(Entry::Bound);
+        let entries: Vec<Entry> = binding.into_iter().chain(entry).collect();
+        let mut state = self.state.clone();
+        for entry in &entries {
+            state.apply(now, entry);
+        }
+        Change {
+            audit: entries.iter().filter_map(intent_row).collect(),
+            owed: self.audience.owed(&state, &entries),
+            phase: state.phase(),
+            entries,
+            due_at,
+        }
+    }
+
+    fn verdict(&self, history: &History, now: Timestamp) -> (Option<Entry>, Option<Timestamp>) {
+        if let Some(cancel) = &history.cancel {
+            return (Some(Entry::Finished(canceled(cancel))), None);
+        }
+        let question = Question {
+            run: &self.run,
+            guards: &self.limits,
+            state: &self.state,
+            facts: &self.facts,
+            history,
+            now,
+        };
+        let (step, intent) = (self.step, self.intent.clone());
+        match guard::judge(&self.guards, &question) {
+            Verdict::Allow if self.run.mode == Mode::Shadow => (Some(Entry::WouldStart { step, intent }), None),
+            Verdict::Allow => {
+                let started = Entry::Started {
+                    step,
+                    intent,
+                    dry_run: self.run.mode == Mode::DryRun,
+                    ready_after: self.ready_after,
+                };
+                (Some(started), None)
+            }
+            Verdict::Defer { reason, detail, until } => {
+                let (entry, until) = deferral(&self.run, &self.state, reason, detail, until);
+                (entry, Some(until))
+            }
+            Verdict::Suppress { reason, detail } if self.state.sent => {
+                (Some(Entry::StepFailed { step, reason, detail }), None)
+            }
+            Verdict::Suppress { reason, detail } => {
+                let finish = Finish::new(Outcome::Suppressed, reason, detail);
+                (Some(Entry::Finished(finish)), None)
+            }
+        }
     }
 }
 

@@ -1,9 +1,16 @@
 //! Telling what happened: the log, the metrics, Kubernetes Events on the object, and messages that are owed.
 //!
-//! An Event is posted before the commit that it tells of, under a name made from the run: whoever repeats the commit
-//! after a crash repeats the same Event. An Event that cannot be posted never holds up a run.
+//! The Event about an action is posted after its answer was recorded, since a slow API server must not come between the two;
+//! whoever finds an answer as the last entry of a journal posts it again. The one about the end goes before the commit, and is
+//! repeated with it. Both have names made from the run, so that a repeat is the same Event; and one that cannot be posted never
+//! holds up a run.
 
-use super::turn::{Flow, Interrupt, Turn};
+use std::sync::Arc;
+
+use super::{
+    Engine,
+    turn::{Flow, Interrupt, Turn},
+};
 use crate::{
     cluster::{EventType, NewEvent},
     domain::{
@@ -14,8 +21,49 @@ use crate::{
         state::State,
         target::Target,
     },
-    store::{Change, Owed},
+    runbooks::Compiled,
+    store::Owed,
 };
+
+/// Who is told of a run, as its runbook, the configuration and its first alert say.
+pub(super) struct Audience {
+    runbook: Arc<Compiled>,
+    engine: Engine,
+    labels: Labels,
+    annotations: Labels,
+}
+
+impl Audience {
+    /// Who is to be told of these entries in a message, and whether they are the last.
+    ///
+    /// What was started is told with its answer: nothing stands between judging and acting that can wait.
+    pub fn owed(&self, after: &State, entries: &[Entry]) -> Option<Owed> {
+        let news = entries
+            .iter()
+            .any(|entry| !matches!(entry, Entry::Bound(_) | Entry::Started { .. }));
+        if !news || !worth_telling(after, &self.runbook.runbook.notify) {
+            return None;
+        }
+        let own = self.own_channel();
+        let to = self.engine.options.routes.destinations(&self.labels, own.as_deref());
+        (!to.is_empty()).then(|| Owed {
+            to,
+            last: after.finished.is_some(),
+        })
+    }
+
+    /// The channel that the runbook names, if its template has a text for these labels.
+    fn own_channel(&self) -> Option<String> {
+        let template = self.runbook.channel.as_ref()?;
+        match template.render(&self.labels, &self.annotations) {
+            Ok(channel) => Some(channel),
+            Err(error) => {
+                tracing::warn!(error = %error, "the runbook's channel has no name for this alert; the configured one is used");
+                None
+            }
+        }
+    }
+}
 
 impl Turn<'_> {
     /// Ends the run.
@@ -32,43 +80,20 @@ impl Turn<'_> {
         Ok(flow)
     }
 
-    /// Who is to be told of these entries in a message, and whether they are the last.
-    ///
-    /// What was started is told with its answer: nothing stands between judging and acting that can wait.
-    pub(super) fn owed(&self, after: &State, entries: &[Entry]) -> Option<Owed> {
-        let news = entries
-            .iter()
-            .any(|entry| !matches!(entry, Entry::Bound(_) | Entry::Started { .. }));
-        if !news || !worth_telling(after, &self.runbook.runbook.notify) {
-            return None;
-        }
-        let none = Labels::new();
-        let labels = self.claimed.alerts.first().map_or(&none, |alert| &alert.labels);
-        let own = self.own_channel(labels);
-        let to = self.engine.options.routes.destinations(labels, own.as_deref());
-        (!to.is_empty()).then(|| Owed {
-            to,
-            last: after.finished.is_some(),
-        })
-    }
-
-    /// The channel that the runbook names, if its template has a text for these labels.
-    fn own_channel(&self, labels: &Labels) -> Option<String> {
-        let template = self.runbook.channel.as_ref()?;
-        let none = Labels::new();
-        let annotations = self.claimed.alerts.first().map_or(&none, |alert| &alert.annotations);
-        match template.render(labels, annotations) {
-            Ok(channel) => Some(channel),
-            Err(error) => {
-                tracing::warn!(error = %error, "the runbook's channel has no name for this alert; the configured one is used");
-                None
-            }
+    /// Who is told of this run.
+    pub(super) fn audience(&self) -> Audience {
+        let alert = self.claimed.alerts.first();
+        Audience {
+            runbook: self.runbook.clone(),
+            engine: self.engine.clone(),
+            labels: alert.map(|alert| alert.labels.clone()).unwrap_or_default(),
+            annotations: alert.map(|alert| alert.annotations.clone()).unwrap_or_default(),
         }
     }
 
     /// Wakes whoever delivers what was just owed.
-    pub(super) fn announce(&self, change: &Change) {
-        if change.owed.is_some() {
+    pub(super) fn announce(&self, news: bool) {
+        if news {
             self.engine.outbox.send_replace(());
         }
     }
@@ -98,6 +123,18 @@ impl Turn<'_> {
         );
     }
 
+    /// Tells again of an answer after which somebody died.
+    pub(super) async fn tell_last_action(&self) {
+        let journal = self.claimed.journal.as_deref().unwrap_or_default();
+        if let Some(Entry::Done { .. }) = journal.last().map(|recorded| &recorded.entry)
+            && let Some(done) = self.state.done.last()
+            && self.state.touched.last() == Some(done.intent.target())
+        {
+            self.tell_action(&done.intent.clone()).await;
+        }
+    }
+
+    /// Tells of an action that was carried out and recorded.
     pub(super) async fn tell_action(&self, intent: &Intent) {
         let (reason, action) = match intent {
             Intent::Evict { .. } => ("HealingEvicted", "Evict"),
@@ -107,7 +144,8 @@ impl Turn<'_> {
             "evicted by selfhealer run {} of runbook {}",
             self.run.id, self.run.runbook
         );
-        let name = format!("selfhealer-{}-{}", self.run.id, self.state.touched.len());
+        let number = self.state.touched.len().saturating_sub(1);
+        let name = format!("selfhealer-{}-{number}", self.run.id);
         self.post(name, intent.target(), reason, action, note, EventType::Normal)
             .await;
     }

@@ -9,13 +9,14 @@ use super::turn::{Flow, Interrupt, Turn};
 use crate::{
     domain::{
         health::{created, replicas},
+        journal::Entry,
         next::after,
         reason::Reason,
-        run::{Binding, BoundAlert, Finish, Outcome, RunId},
+        run::{Binding, BoundAlert, Finish, Outcome, Phase, RunId, Scope},
         target::Target,
     },
     steps::{AGAIN, Seen},
-    store::{Judged, RunAlert},
+    store::{Admitted, Change, RunAlert},
 };
 
 impl Turn<'_> {
@@ -93,17 +94,21 @@ impl Turn<'_> {
             self.unsaved = Some(binding);
             return self.suppress(Reason::Unverifiable, detail).await;
         }
+        self.scope = scope(&seen);
         // Bound at once, so that siblings find each other while the crowd arrives.
         if self.claimed.settled > self.now() {
-            let seen = self.state.entries;
-            let judged = self
-                .engine
-                .store
-                .bind(&self.claimed, seen, &binding, &self.guards, self.claimed.settled)
-                .await?;
-            return Ok(match judged {
-                Judged::Merged { into } => self.merged(into),
-                Judged::Committed(_) => Flow::Yield,
+            let change = Change {
+                entries: vec![Entry::Bound(binding.clone())],
+                phase: Phase::Pending,
+                due_at: Some(self.claimed.settled),
+                audit: Vec::new(),
+                owed: None,
+            };
+            self.unsaved = Some(binding.clone());
+            let admission = self.admission(&binding, move |_, _| change.clone());
+            return Ok(match self.engine.store.admit(admission).await? {
+                Admitted::Merged { into } => self.merged(into),
+                Admitted::Committed(_) => Flow::Yield,
             });
         }
         // It is first in the journal when the turn records anything, so it is folded already.
@@ -149,6 +154,20 @@ impl Turn<'_> {
             .metrics
             .run_finished(&self.run.runbook, Outcome::Suppressed, Reason::Merged);
         Flow::Yield
+    }
+}
+
+/// Where an object stands: a pod on its node, a node on itself.
+fn scope(seen: &Seen) -> Scope {
+    let node = match seen.target.object.kind.as_str() {
+        "Pod" => seen.live["spec"]["nodeName"].as_str(),
+        "Node" => Some(seen.target.object.name.as_str()),
+        _ => None,
+    };
+    Scope {
+        node: node.map(str::to_owned),
+        // Nobody reads nodes yet.
+        node_pool: None,
     }
 }
 

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Engine;
+use super::{Engine, lease::Lease};
 use crate::{
     domain::{
         guard::Cancel,
         journal::Entry,
         next::{Next, after, next},
         reason::Reason,
-        run::{Binding, Finish, Outcome, Phase, Run},
+        run::{Binding, Finish, Outcome, Phase, Run, Scope},
         runbook::{Guards, Mode},
         state::State,
     },
@@ -38,8 +38,10 @@ pub(super) struct Turn<'a> {
     pub seen: Option<Seen>,
     /// The open `started` was committed in this turn: its request cannot have been sent before.
     pub fresh: bool,
-    /// When the lease was last asked for, on the clock that never jumps.
-    pub leased_at: Duration,
+    /// Where the target stands.
+    pub scope: Scope,
+    /// The claim on the run, as it is kept up beside the turn.
+    pub lease: &'a Lease,
 }
 
 /// How a turn goes on.
@@ -57,8 +59,18 @@ impl Engine {
     /// Works on a claimed run. `claimed_at` is when the claim was asked for, on the clock that never jumps.
     #[tracing::instrument(name = "run", skip_all, fields(run = %claim.run))]
     pub(super) async fn turn(&self, claim: Claim, claimed_at: Duration) {
+        let lease = Lease::new(claim, claimed_at);
+        // Polled in one task: whoever is held up, is held up as a whole, and does not go on holding the run.
+        tokio::select! {
+            biased;
+            () = self.work_on(&lease) => {}
+            never = lease.keep(&self.store, &*self.clock) => match never {},
+        }
+    }
+
+    async fn work_on(&self, lease: &Lease) {
         loop {
-            let turn = match self.load(&claim, claimed_at).await {
+            let turn = match self.load(lease).await {
                 Ok(Some(turn)) => turn,
                 Ok(None) => return,
                 Err(error) => {
@@ -82,7 +94,8 @@ impl Engine {
         }
     }
 
-    async fn load(&self, claim: &Claim, claimed_at: Duration) -> Result<Option<Turn<'_>>, StoreError> {
+    async fn load<'a>(&'a self, lease: &'a Lease) -> Result<Option<Turn<'a>>, StoreError> {
+        let claim = lease.claim();
         let claimed = self.store.load(claim).await?;
         let later = after(self.clock.now(), UNREADABLE);
         let state = match &claimed.journal {
@@ -128,7 +141,8 @@ impl Engine {
             unsaved: None,
             seen: None,
             fresh: false,
-            leased_at: claimed_at,
+            scope: Scope::default(),
+            lease,
         }))
     }
 }
@@ -153,11 +167,7 @@ impl Engine {
             owed: None,
         };
         let name = &claimed.run.runbook;
-        match self
-            .store
-            .record(&claimed.claim, &claimed.lane, name, state.entries, &change)
-            .await
-        {
+        match self.store.record(&claimed.claim, state.entries, change).await {
             Ok(()) => self.metrics.run_finished(name, outcome, Reason::RunbookUnreadable),
             Err(CommitError::Store(error)) => return Err(error),
             // Somebody else has it, or it has changed: it is looked at again.
@@ -169,6 +179,7 @@ impl Engine {
 
 impl Turn<'_> {
     async fn work(mut self) -> Result<(), Interrupt> {
+        self.tell_last_action().await;
         loop {
             if let Some(cancel) = &self.claimed.cancel
                 && self.state.finished.is_none()
@@ -212,28 +223,22 @@ impl Turn<'_> {
             state.apply(now, entry);
         }
         let change = Change {
-            owed: self.owed(&state, &entries),
+            owed: self.audience().owed(&state, &entries),
             entries,
             phase: state.phase(),
             due_at,
             audit,
         };
+        let news = change.owed.is_some();
         let begun = self.engine.clock.monotonic();
-        let claimed = &self.claimed;
         self.engine
             .store
-            .record(
-                &claimed.claim,
-                &claimed.lane,
-                &self.run.runbook,
-                self.state.entries,
-                &change,
-            )
+            .record(&self.claimed.claim, self.state.entries, change)
             .await?;
-        self.leased_at = begun;
+        self.lease.renewed(begun);
         self.unsaved = None;
         self.state = state;
-        self.announce(&change);
+        self.announce(news);
         Ok(self.flow(due_at))
     }
 
@@ -247,8 +252,7 @@ impl Turn<'_> {
 
     /// Makes sure that the lease outlasts a request: whoever claims the run after it must not meet ours on its way.
     pub(super) async fn hold(&mut self) -> Result<(), Interrupt> {
-        let until = self.leased_at + self.claimed.claim.lease;
-        let left = until.saturating_sub(self.engine.clock.monotonic());
+        let left = self.lease.left(self.engine.clock.monotonic());
         if !(self.engine.safeguards.lease)(left, self.engine.cluster.timeout()) {
             self.commit(Vec::new(), None, Vec::new()).await?;
         }
@@ -266,20 +270,12 @@ impl Turn<'_> {
         self.commit(Vec::new(), Some(until), Vec::new()).await
     }
 
-    /// The entry about a wait, unless the last one told the same, and when it ends.
-    pub(super) fn deferral(&self, reason: Reason, detail: String, until: Timestamp) -> (Option<Entry>, Timestamp) {
-        let until = until.min(self.run.deadline);
-        let waiting = self.state.waiting.as_ref();
-        if waiting.is_some_and(|waiting| waiting.reason == reason) {
-            return (None, until);
-        }
-        tracing::info!(reason = reason.as_str(), detail, "the run waits");
-        (Some(Entry::Deferred { reason, detail, until }), until)
-    }
-
     /// Waits for a reason; the journal tells it once.
     pub(super) async fn defer(&mut self, reason: Reason, detail: String, until: Timestamp) -> Result<Flow, Interrupt> {
-        let (entry, until) = self.deferral(reason, detail, until);
+        let (entry, until) = deferral(&self.run, &self.state, reason, detail, until);
+        if let Some(Entry::Deferred { reason, detail, .. }) = &entry {
+            told_wait(*reason, detail);
+        }
         self.commit(entry.into_iter().collect(), Some(until), Vec::new()).await
     }
 
@@ -295,6 +291,27 @@ impl Turn<'_> {
             seen: None,
         }
     }
+}
+
+/// The entry about a wait, unless the last one told the same, and when it ends.
+pub(super) fn deferral(
+    run: &Run,
+    state: &State,
+    reason: Reason,
+    detail: String,
+    until: Timestamp,
+) -> (Option<Entry>, Timestamp) {
+    let until = until.min(run.deadline);
+    let waiting = state.waiting.as_ref();
+    if waiting.is_some_and(|waiting| waiting.reason == reason) {
+        return (None, until);
+    }
+    (Some(Entry::Deferred { reason, detail, until }), until)
+}
+
+/// Logs a wait.
+pub(super) fn told_wait(reason: Reason, detail: &str) {
+    tracing::info!(reason = reason.as_str(), detail, "the run waits");
 }
 
 /// The end that a person asked for.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::run::{Outcome, Phase, RunId},
-    store::RunFilter,
+    store::{AlertFilter, RunFilter},
 };
 
 /// Items of a page, unless `limit` says otherwise, and at the most.
@@ -49,12 +49,11 @@ async fn alerts(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
     let alertname = query.text("alertname")?;
     let status = query.word("status", &["firing", "resolved"])?;
     let (cursor, limit) = page(&mut query)?;
-    let firing = status.map(|status| status == "firing");
-    let page = allowed
-        .public()
-        .store
-        .alerts(alertname.as_deref(), firing, cursor.as_deref(), limit)
-        .await?;
+    let filter = AlertFilter {
+        alertname,
+        firing: status.map(|status| status == "firing"),
+    };
+    let page = allowed.public().store.alerts(&filter, cursor.as_deref(), limit).await?;
     Ok(HttpResponse::Ok().json(page))
 }
 

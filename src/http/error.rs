@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{
     domain::permission::Permission,
     intake::accept::AcceptError,
-    store::{OrderError, StoreError},
+    store::{RequestError, StoreError},
 };
 
 /// Alertmanager writes the whole body of a refusal into its log.
@@ -195,12 +195,12 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<OrderError> for ApiError {
-    fn from(error: OrderError) -> Self {
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
         match error {
-            OrderError::NotFound => Self::NotFound("such run or pause"),
-            OrderError::Finished => Self::Finished,
-            OrderError::Store(error) => error.into(),
+            RequestError::NotFound => Self::NotFound("such run or pause"),
+            RequestError::Finished => Self::Finished,
+            RequestError::Store(error) => error.into(),
         }
     }
 }

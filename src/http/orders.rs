@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{duration, next::after},
-    store::{NewPause, OrderError, PauseScope},
+    store::{NewPause, PauseScope, RequestError},
     suggestion::{hint, list},
 };
 
@@ -72,9 +72,9 @@ pub(super) async fn resume(allowed: Allowed<Operate>, id: web::Path<String>) -> 
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn missing(error: OrderError, what: &'static str) -> ApiError {
+fn missing(error: RequestError, what: &'static str) -> ApiError {
     match error {
-        OrderError::NotFound => ApiError::NotFound(what),
+        RequestError::NotFound => ApiError::NotFound(what),
         error => error.into(),
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::domain::permission::Permission;
-use crate::{clock::SystemClock, ids::Ids, intake::accept::inbox};
+use crate::{clock::SystemClock, ids::Ids, intake::accept::Inbox};
 
 mod admin;
 mod alerts;
@@ -102,15 +102,14 @@ impl World {
         let metrics = Metrics::new();
         let waiting = Arc::new(AtomicU64::new(0));
         let arrived = Arc::new(Notify::new());
-        let (inbox, writer) = inbox(
-            store.clone(),
+        let inbox = Inbox::new(
+            Arc::new(store.clone()),
             clock.clone(),
             metrics.clone(),
             setup.inbox,
             waiting,
             arrived,
         );
-        rt::spawn(writer.run());
         let files = if setup.tokens {
             token_files(folder.path())
         } else {

@@ -1,25 +1,34 @@
 //! Accepting: check that it is a notification, append it, answer. Requests that wait commit together, so that one
 //! fsync serves them all; whoever got an answer finds the post in the database after a power cut.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
 
 use crate::{
     clock::Clock,
     domain::alert::Outline,
     failpoint::Observer,
     metrics::Metrics,
-    store::{NewPost, Store, StoreError},
+    store::{Batch, NewPost, Store, StoreError},
 };
 
 /// Posts and bytes that one commit takes at the most: a batch must not delay the next one's start for long.
 const BATCH_POSTS: usize = 512;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// How long a post waits for its commit before it is answered with 503. Real time: it is the disk that is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a post was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -41,33 +50,40 @@ pub enum AcceptError {
     Closing,
 }
 
+/// Whoever commits posts: the store.
+pub trait Commits: Send + Sync {
+    /// Commits what the batch hands over when its turn has come.
+    fn append(&self, batch: Box<dyn Batch>);
+}
+
+impl Commits for Store {
+    fn append(&self, batch: Box<dyn Batch>) {
+        Store::append(self, batch);
+    }
+}
+
 /// The way into the inbox, shared by all request handlers.
 #[derive(Clone)]
-pub struct Inbox {
-    queue: mpsc::Sender<Waiting>,
+pub struct Inbox(Arc<Shared>);
+
+struct Shared {
+    commits: Arc<dyn Commits>,
+    line: Mutex<Line>,
+    /// Alerts that are not unfolded yet.
     waiting: Arc<AtomicU64>,
     limit: u64,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
-}
-
-/// The task that commits; it ends when every [`Inbox`] is dropped and everything that waited is answered.
-pub struct Writer {
-    queue: mpsc::Receiver<Waiting>,
-    store: Store,
+    /// Told after each commit.
     arrived: Arc<Notify>,
-    waiting: Arc<AtomicU64>,
-    metrics: Metrics,
 }
 
-/// Posts that are committed together, and those who wait for it. Dropped unanswered, it answers [`AcceptError::Closing`].
+/// Posts that wait for the next commit.
 #[derive(Default)]
-pub struct Batch {
-    /// The posts.
-    pub posts: Vec<NewPost>,
-    answers: Vec<oneshot::Sender<Result<(), String>>>,
-    /// Who watches the requests that wait.
-    observers: Vec<Observer>,
+struct Line {
+    posts: VecDeque<Waiting>,
+    /// A batch is on its way that will take them.
+    is_announced: bool,
 }
 
 struct Waiting {
@@ -76,63 +92,177 @@ struct Waiting {
     observer: Observer,
 }
 
-/// An inbox and its writer. `arrived` is told after each commit; `waiting` counts alerts that are not unfolded yet.
-pub fn inbox(
-    store: Store,
-    clock: Arc<dyn Clock>,
-    metrics: Metrics,
-    limit: u64,
-    waiting: Arc<AtomicU64>,
-    arrived: Arc<Notify>,
-) -> (Inbox, Writer) {
-    let (sender, receiver) = mpsc::channel(1024);
-    let inbox = Inbox {
-        queue: sender,
-        waiting: waiting.clone(),
-        limit,
-        clock,
-        metrics: metrics.clone(),
-    };
-    let writer = Writer {
-        queue: receiver,
-        store,
-        arrived,
-        waiting,
-        metrics,
-    };
-    (inbox, writer)
-}
-
 impl Inbox {
+    /// An inbox of which `waiting` alerts are not unfolded yet. `arrived` is told after each commit.
+    pub fn new(
+        commits: Arc<dyn Commits>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        limit: u64,
+        waiting: Arc<AtomicU64>,
+        arrived: Arc<Notify>,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            commits,
+            line: Mutex::default(),
+            waiting,
+            limit,
+            clock,
+            metrics,
+            arrived,
+        }))
+    }
+
     /// Takes a post in. When this returns `Ok`, it is on the disk.
     pub async fn accept(&self, source: &str, body: Bytes) -> Result<u32, AcceptError> {
         let (alerts, truncated) = outline(&body)?;
-        let waiting = self.waiting.load(Ordering::Relaxed);
-        if waiting.saturating_add(u64::from(alerts)) > self.limit {
+        let waiting = self.0.waiting.load(Ordering::Relaxed);
+        if waiting.saturating_add(u64::from(alerts)) > self.0.limit {
             return Err(AcceptError::Full { waiting });
         }
         let (answer, answered) = oneshot::channel();
-        let post = NewPost {
-            received_at: self.clock.now(),
-            source: source.to_owned(),
-            alerts,
-            body,
-        };
-        self.queue
-            .send(Waiting {
-                post,
-                answer,
-                observer: Observer::current(),
-            })
-            .await
-            .map_err(|_| AcceptError::Closing)?;
-        answered
-            .await
-            .map_err(|_| AcceptError::Closing)?
-            .map_err(AcceptError::Store)?;
+        self.0.line_up(Waiting {
+            post: NewPost {
+                received_at: self.0.clock.now(),
+                source: source.to_owned(),
+                alerts,
+                body,
+            },
+            answer,
+            observer: Observer::current(),
+        });
+        match timeout(PATIENCE, answered).await {
+            Ok(committed) => committed
+                .map_err(|_| AcceptError::Closing)?
+                .map_err(AcceptError::Store)?,
+            // Whoever is skipped was not stored, unless its commit is under way: then it is stored twice, and unfolded once.
+            Err(_) => return Err(AcceptError::Store("it has been busy for too long".to_owned())),
+        }
         failpoint!(AcceptAfterCommit);
-        self.metrics.truncated(truncated);
+        self.0.metrics.truncated(truncated);
         Ok(alerts)
+    }
+}
+
+impl Shared {
+    fn line_up(self: &Arc<Self>, waiting: Waiting) {
+        let announced = {
+            let mut line = self.line();
+            line.posts.push_back(waiting);
+            std::mem::replace(&mut line.is_announced, true)
+        };
+        if !announced {
+            self.announce();
+        }
+    }
+
+    fn announce(self: &Arc<Self>) {
+        self.commits.append(Box::new(Group {
+            shared: Arc::clone(self),
+            taken: None,
+        }));
+    }
+
+    /// Takes the next posts of whoever waits still, as many as one commit may have.
+    fn take(self: &Arc<Self>) -> Vec<Waiting> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        let more = {
+            let mut line = self.line();
+            while taken.len() < BATCH_POSTS && bytes < BATCH_BYTES {
+                let Some(waiting) = line.posts.pop_front() else { break };
+                if !waiting.answer.is_closed() {
+                    bytes += waiting.post.body.len();
+                    taken.push(waiting);
+                }
+            }
+            line.is_announced = !line.posts.is_empty();
+            line.is_announced
+        };
+        if more {
+            self.announce();
+        }
+        taken
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many alerts are in the inbox, or are not after all.
+    fn count(&self, change: impl FnOnce(&AtomicU64)) {
+        change(&self.waiting);
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        self.metrics
+            .inbox_alerts
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+}
+
+/// Posts that are committed together.
+struct Group {
+    shared: Arc<Shared>,
+    /// Who waits for them; none as long as its turn has not come.
+    taken: Option<Taken>,
+}
+
+struct Taken {
+    alerts: u64,
+    answers: Vec<oneshot::Sender<Result<(), String>>>,
+    /// Who watches those who wait.
+    observers: Vec<Observer>,
+}
+
+impl Batch for Group {
+    fn take(&mut self) -> Vec<NewPost> {
+        let (mut posts, mut answers, mut observers) = (Vec::new(), Vec::new(), Vec::new());
+        for waiting in self.shared.take() {
+            posts.push(waiting.post);
+            answers.push(waiting.answer);
+            observers.push(waiting.observer);
+        }
+        let alerts = posts.iter().map(|post| u64::from(post.alerts)).sum();
+        // Counted before they can be unfolded, so that the count never falls below zero.
+        self.shared.count(|waiting| {
+            waiting.fetch_add(alerts, Ordering::Relaxed);
+        });
+        self.taken = Some(Taken {
+            alerts,
+            answers,
+            observers,
+        });
+        posts
+    }
+
+    fn watch(&self, failpoint: &mut dyn FnMut()) {
+        for observer in self.taken.iter().flat_map(|taken| &taken.observers) {
+            observer.watch(&mut *failpoint);
+        }
+    }
+
+    fn committed(mut self: Box<Self>, result: Result<(), StoreError>) {
+        if self.taken.is_none() {
+            // Its turn never came: those who wait for it learn why.
+            let _ = self.take();
+        }
+        let Some(taken) = self.taken.take() else { return };
+        if let Err(error) = &result {
+            self.shared.count(|waiting| {
+                waiting.fetch_sub(taken.alerts, Ordering::Relaxed);
+            });
+            tracing::error!(
+                reason = error.reason(),
+                error = %error,
+                posts = taken.answers.len(),
+                "posts could not be committed; Alertmanager is told to send them again"
+            );
+        }
+        for answer in taken.answers {
+            // A caller that hung up will send again; the post is kept all the same.
+            let _ = answer.send(result.as_ref().copied().map_err(StoreError::to_string));
+        }
+        if result.is_ok() {
+            self.shared.arrived.notify_one();
+        }
     }
 }
 
@@ -144,65 +274,4 @@ fn outline(body: &[u8]) -> Result<(u32, u64), AcceptError> {
     }
     let alerts = u32::try_from(outline.alerts.len()).unwrap_or(u32::MAX);
     Ok((alerts, outline.truncated_alerts))
-}
-
-impl Writer {
-    /// Commits what waits until nobody can send any more. It blocks its thread while it commits, and should have one of its own.
-    pub async fn run(mut self) {
-        while let Some(batch) = self.next().await {
-            for observer in &batch.observers {
-                observer.follow(async { failpoint!(AcceptBeforeCommit) }).await;
-            }
-            // Counted before they can be unfolded, so that the count never falls below zero.
-            let posts = batch.posts.len();
-            let alerts = batch.posts.iter().map(|post| u64::from(post.alerts)).sum();
-            self.waiting.fetch_add(alerts, Ordering::Relaxed);
-            let committed = self.store.append(&batch.posts).await;
-            if committed.is_err() {
-                self.waiting.fetch_sub(alerts, Ordering::Relaxed);
-            }
-            let waiting = self.waiting.load(Ordering::Relaxed);
-            self.metrics
-                .inbox_alerts
-                .set(i64::try_from(waiting).unwrap_or(i64::MAX));
-            batch.answer(committed.as_ref().copied());
-            match &committed {
-                Ok(()) => self.arrived.notify_one(),
-                Err(error) => tracing::error!(
-                    reason = error.reason(),
-                    error = %error,
-                    posts,
-                    "posts could not be committed; Alertmanager is told to send them again"
-                ),
-            }
-        }
-    }
-
-    /// The posts that wait now, at least one; `None` when nobody can send any more.
-    pub async fn next(&mut self) -> Option<Batch> {
-        let mut batch = Batch::default();
-        let mut bytes = batch.take(self.queue.recv().await?);
-        while batch.posts.len() < BATCH_POSTS && bytes < BATCH_BYTES {
-            let Ok(waiting) = self.queue.try_recv() else { break };
-            bytes += batch.take(waiting);
-        }
-        Some(batch)
-    }
-}
-
-impl Batch {
-    /// Tells everybody who waits. A caller that hung up will send again; the post is kept all the same.
-    pub fn answer(self, committed: Result<(), &StoreError>) {
-        for answer in self.answers {
-            let _ = answer.send(committed.map_err(StoreError::to_string));
-        }
-    }
-
-    fn take(&mut self, waiting: Waiting) -> usize {
-        let bytes = waiting.post.body.len();
-        self.posts.push(waiting.post);
-        self.answers.push(waiting.answer);
-        self.observers.push(waiting.observer);
-        bytes
-    }
 }

@@ -4,7 +4,8 @@
 //! asked here.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -21,6 +22,7 @@ use crate::{
     domain::alert::{Fingerprint, Notification},
     ids::Ids,
     metrics::Metrics,
+    readiness::Handle,
     store::{Store, StoreError, StoredPost},
 };
 
@@ -68,6 +70,8 @@ pub struct Unfolder {
     pub arrived: Arc<Notify>,
     /// Told when a run was opened.
     pub wake: Arc<Notify>,
+    /// Says when alerts of several clusters come and nobody has said which is ours.
+    pub health: Handle,
 }
 
 /// A post with what its alerts match.
@@ -145,12 +149,13 @@ impl Unfolder {
                 Err(error) => self.set_aside(&stored, &error.to_string()).await?,
             }
         }
-        match self.unfold(&posts).await {
+        let posts = Arc::new(posts);
+        match self.unfold(&posts, 0..posts.len()).await {
             Ok(()) => {}
             // One bad post must not hold up the others: each gets a transaction of its own.
             Err(StoreError::Data(_)) => {
-                for post in &posts {
-                    match self.unfold(std::slice::from_ref(post)).await {
+                for (index, post) in posts.iter().enumerate() {
+                    match self.unfold(&posts, index..index + 1).await {
                         Ok(()) => {}
                         Err(StoreError::Data(error)) => self.set_aside(&post.stored, &error).await?,
                         Err(error) => return Err(error),
@@ -173,6 +178,20 @@ impl Unfolder {
         Ok(())
     }
 
+    /// Alerts of several clusters: nothing is done for any until somebody says which is ours.
+    fn tell_clusters(&self, clusters: &BTreeSet<String>) {
+        if clusters.len() < 2 {
+            self.health.ok();
+            return;
+        }
+        let values: Vec<&str> = clusters.iter().map(String::as_str).collect();
+        self.health.warn(format!(
+            "alerts carry several values of the label {:?}: {}. Nothing is done for them until cluster.value says which is ours",
+            self.options.cluster_label,
+            values.join(", ")
+        ));
+    }
+
     /// So many alerts have left the inbox.
     fn leave(&self, alerts: u64) {
         let before = self.waiting.fetch_sub(alerts, Ordering::Relaxed);
@@ -181,37 +200,44 @@ impl Unfolder {
             .set(i64::try_from(before.saturating_sub(alerts)).unwrap_or(i64::MAX));
     }
 
-    async fn unfold(&self, posts: &[Post]) -> Result<(), StoreError> {
-        let fingerprints: BTreeSet<Fingerprint> = posts
+    /// Unfolds some of these posts.
+    async fn unfold(&self, posts: &Arc<Vec<Post>>, some: Range<usize>) -> Result<(), StoreError> {
+        let these = &posts[some.clone()];
+        let fingerprints: BTreeSet<Fingerprint> = these
             .iter()
             .flat_map(|post| &post.notification.alerts)
             .map(|alert| alert.fingerprint)
             .collect();
-        let object_keys: BTreeSet<String> = posts
+        let object_keys: BTreeSet<String> = these
             .iter()
             .flat_map(|post| post.candidates.iter().flatten())
             .filter_map(|candidate| candidate.object_key.clone())
             .collect();
-        let mut counts = HashMap::new();
-        self.store
+        let decide = {
+            let (posts, options) = (Arc::clone(posts), self.options.clone());
+            let (ids, clock) = (Arc::clone(&self.ids), Arc::clone(&self.clock));
+            move |known| {
+                let mut fold = Fold::new(known, &options, &ids, clock.now());
+                for post in &posts[some.clone()] {
+                    fold.post(post);
+                }
+                fold.finish()
+            }
+        };
+        let alerts = these.iter().map(|post| u64::from(post.stored.alerts)).sum();
+        let folded = self
+            .store
             .unfold(
-                &fingerprints.into_iter().collect::<Vec<_>>(),
-                &object_keys.into_iter().collect::<Vec<_>>(),
-                |known| {
-                    let mut fold = Fold::new(known, &self.options, &self.ids, self.clock.now());
-                    for post in posts {
-                        fold.post(post);
-                    }
-                    let (unfolded, counted) = fold.finish();
-                    counts = counted;
-                    unfolded
-                },
+                fingerprints.into_iter().collect(),
+                object_keys.into_iter().collect(),
+                decide,
             )
             .await?;
-        for (result, count) in counts {
+        for (result, count) in folded.counts {
             self.metrics.alert(result, count);
         }
-        self.leave(posts.iter().map(|post| u64::from(post.stored.alerts)).sum());
+        self.tell_clusters(&folded.clusters);
+        self.leave(alerts);
         self.wake.notify_one();
         Ok(())
     }

@@ -168,7 +168,10 @@ impl World {
             attached: vec![(run, episode)],
             ..Unfolded::default()
         };
-        self.store.unfold(&[], &[], |_| unfolded).await.unwrap();
+        self.store
+            .unfold(Vec::new(), Vec::new(), move |_| (unfolded.clone(), ()))
+            .await
+            .unwrap();
         let claims = self.store.claim("me", Duration::from_secs(86_400), 1).await.unwrap();
         let claimed = self.store.load(&claims[0]).await.unwrap();
         let target = Target {
@@ -234,11 +237,8 @@ impl World {
                 last: healing.state.finished.is_some(),
             }),
         };
-        let claimed = &healing.claimed;
-        self.store
-            .record(&claimed.claim, &claimed.lane, &claimed.run.runbook, seen, &change)
-            .await
-            .unwrap();
+        let claim = &healing.claimed.claim;
+        self.store.record(claim, seen, change).await.unwrap();
     }
 
     pub async fn evict(&self, healing: &mut Healing) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::domain::journal::UnknownEntry;
 
 /// A read or a commit that did not succeed. Nothing of it was kept.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// No space, or a quota.
     #[error("the disk of the database is full: {0}")]
@@ -47,41 +47,6 @@ impl StoreError {
             Self::Statement(_) => "store_statement",
         }
     }
-
-    /// SQLite's primary result code is the low byte of the extended one: https://sqlite.org/rescode.html
-    fn of_code(code: i32, text: String) -> Self {
-        match code & 0xff {
-            13 => Self::Full(text),
-            8 => Self::ReadOnly(text),
-            11 | 26 => Self::Corrupt(text),
-            10 | 14 => Self::Io(text),
-            5 | 6 => Self::Busy(text),
-            18..=20 => Self::Data(text),
-            _ => Self::Statement(text),
-        }
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let code = error.sqlite_error().map(|error| error.extended_code);
-        Self::of_code(code.unwrap_or_default(), error.to_string())
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        let text = error.to_string();
-        match &error {
-            sqlx::Error::Database(database) => {
-                let code = database.code().and_then(|code| code.parse().ok());
-                Self::of_code(code.unwrap_or_default(), text)
-            }
-            sqlx::Error::Io(_) => Self::Io(text),
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Busy(text),
-            _ => Self::Statement(text),
-        }
-    }
 }
 
 /// A database that the service must not start on.
@@ -114,6 +79,22 @@ pub enum OpenError {
         found: i64,
         /// Ours.
         known: i64,
+    },
+    /// It is from before the first release.
+    #[error(
+        "the database {file} was written by a version from before the first release, which this program cannot read. Move it away to start with an empty one (open runs and the audit log are lost with it)"
+    )]
+    Unreleased {
+        /// The file.
+        file: PathBuf,
+    },
+    /// It has tables, and they are not ours.
+    #[error(
+        "the database {file} belongs to another program: its tables are not selfhealer's. Point store.url elsewhere"
+    )]
+    Foreign {
+        /// The file.
+        file: PathBuf,
     },
     /// Not a database, or damaged.
     #[error(

@@ -64,7 +64,7 @@ pub(super) fn read(reader: &mut Reader<'_>, spec: &Fields<'_>) -> (Guards, Optio
         guards.max_attempts = u32::try_from(attempts).unwrap_or(guards.max_attempts);
     }
     if let Some(rate) = fields.get("rate").and_then(|node| rate(reader, node)) {
-        guards.rate = rate;
+        guards.rates = vec![rate];
     }
     if let Some(quiet) = fields
         .get("quiet")

@@ -92,11 +92,11 @@ fn every_field_is_read() {
     assert_eq!(runbook.guards.cooldown, Duration::from_secs(1800));
     assert_eq!(runbook.guards.max_attempts, 1);
     assert_eq!(
-        runbook.guards.rate,
-        Rate {
+        runbook.guards.rates,
+        [Rate {
             count: 4,
             per: Duration::from_secs(86_400)
-        }
+        }]
     );
     assert_eq!(runbook.guards.quiet, Duration::from_secs(3600));
     let names: Vec<&str> = runbook.steps.iter().map(|step| step.action.name()).collect();

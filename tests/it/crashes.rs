@@ -1,7 +1,6 @@
 //! kill -9 at every failpoint: the list in the code is walked, and the outcome is the same as if nothing had happened.
 
 use selfhealer::failpoint::Failpoint;
-use sqlx::{Connection, Row, SqliteConnection};
 
 use crate::{
     path::{ENFORCE, shipped_runbook},
@@ -11,15 +10,13 @@ use crate::{
 };
 
 /// The kinds of a run's audit rows, read from the file of a process that has ended.
-pub async fn audit_kinds(installation: &Installation, run: &str) -> Vec<String> {
-    let url = format!("sqlite://{}", installation.database.display());
-    let mut connection = SqliteConnection::connect(&url).await.unwrap();
-    let rows = sqlx::query("SELECT kind FROM audit WHERE run_id = $1 ORDER BY id")
-        .bind(run.to_owned())
-        .fetch_all(&mut connection)
-        .await
+pub fn audit_kinds(installation: &Installation, run: &str) -> Vec<String> {
+    let database = rusqlite::Connection::open(&installation.database).unwrap();
+    let mut statement = database
+        .prepare("SELECT kind FROM audit WHERE run_id = ?1 ORDER BY id")
         .unwrap();
-    rows.iter().map(|row| row.get(0)).collect()
+    let kinds = statement.query_map([run], |row| row.get(0)).unwrap();
+    kinds.collect::<Result<_, _>>().unwrap()
 }
 
 /// Whether a post was acknowledged; as Alertmanager, the caller sends again what was not.
@@ -71,7 +68,7 @@ async fn survives(point: Failpoint) {
     drop(service);
     let id = run["id"].as_str().unwrap();
     assert_eq!(
-        audit_kinds(&installation, id).await,
+        audit_kinds(&installation, id),
         ["intent", "result"],
         "{point:?}\n{metrics}"
     );

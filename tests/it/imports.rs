@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// The one module that may name a driver crate.
-const DRIVERS: [(&str, &[&str]); 16] = [
+const DRIVERS: [(&str, &[&str]); 15] = [
     ("kube", &["cluster"]),
-    ("sqlx", &["store"]),
     ("rusqlite", &["store"]),
     ("actix_web", &["http"]),
     ("handlebars", &["render"]),

@@ -52,17 +52,9 @@ async fn a_database_that_is_none_or_newer_is_refused_with_what_to_do() {
 
     std::fs::remove_file(&installation.database).unwrap();
     drop(installation.start().await);
-    let url = format!("sqlite://{}", installation.database.display());
-    let mut connection = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url)
-        .await
-        .unwrap();
-    sqlx::query(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (999, 'later', 1, x'00', 0)",
-    )
-    .execute(&mut connection)
-    .await
-    .unwrap();
-    sqlx::Connection::close(connection).await.unwrap();
+    let database = rusqlite::Connection::open(&installation.database).unwrap();
+    database.pragma_update(None, "user_version", 999).unwrap();
+    drop(database);
     let refused = installation.command().output().unwrap();
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(

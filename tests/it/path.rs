@@ -132,8 +132,5 @@ async fn a_rule_fires_and_the_crash_looping_pod_is_evicted_once_replaced_and_ver
 
     // An intent row before the eviction, a result row after.
     drop(service);
-    assert_eq!(
-        crate::crashes::audit_kinds(&installation, id).await,
-        ["intent", "result"]
-    );
+    assert_eq!(crate::crashes::audit_kinds(&installation, id), ["intent", "result"]);
 }

@@ -30,8 +30,8 @@ fn run() -> Run {
     }
 }
 
-fn quiet() -> Ledger {
-    Ledger {
+fn quiet() -> History {
+    History {
         cancel: None,
         pauses: Vec::new(),
         firing: true,
@@ -59,7 +59,7 @@ fn pause(until: Option<Timestamp>) -> Pause {
     }
 }
 
-fn verdict(guards: &Guards, sent: bool, facts: &Facts, ledger: &Ledger) -> String {
+fn verdict(guards: &Guards, sent: bool, facts: &Facts, history: &History) -> String {
     let state = State {
         sent,
         ..State::default()
@@ -70,7 +70,7 @@ fn verdict(guards: &Guards, sent: bool, facts: &Facts, ledger: &Ledger) -> Strin
         guards,
         state: &state,
         facts,
-        ledger,
+        history,
         now: at(0),
     };
     match judge(GUARDS, &question) {
@@ -97,47 +97,47 @@ fn each_guard_holds_before_the_first_mutation_and_only_some_after_it() {
         opted_out: Some("shop/Deployment/cart".to_owned()),
     };
     let none = Facts::default();
-    let resolved = Ledger {
+    let resolved = History {
         firing: false,
         ..quiet()
     };
-    let paused = Ledger {
+    let paused = History {
         pauses: vec![pause(None)],
         ..quiet()
     };
-    let paused_briefly = Ledger {
+    let paused_briefly = History {
         pauses: vec![pause(Some(at(3)))],
         ..quiet()
     };
-    let busy = Ledger {
+    let busy = History {
         busy: Some(id(2)),
         ..quiet()
     };
-    let earlier = Ledger {
+    let earlier = History {
         incident: at(-60),
         attempts: attempts(&[50]),
         ..quiet()
     };
-    let before_the_incident = Ledger {
+    let before_the_incident = History {
         incident: at(-60),
         attempts: attempts(&[40 * MINUTE]),
         ..quiet()
     };
-    let cooling = Ledger {
+    let cooling = History {
         attempts: attempts(&[20 * MINUTE]),
         ..quiet()
     };
-    let cooling_for_long = Ledger {
+    let cooling_for_long = History {
         attempts: attempts(&[0]),
         ..quiet()
     };
     let four = [31, 60, 90, 23 * 60 + 50].map(|minutes| minutes * MINUTE);
-    let often = Ledger {
+    let often = History {
         attempts: attempts(&four),
         ..quiet()
     };
     let four_long_ago = [40, 60, 90, 24 * 60 + 1].map(|minutes| minutes * MINUTE);
-    let often_long_ago = Ledger {
+    let often_long_ago = History {
         attempts: attempts(&four_long_ago),
         ..quiet()
     };
@@ -213,13 +213,13 @@ fn each_guard_holds_before_the_first_mutation_and_only_some_after_it() {
             "allow",
         ),
     ];
-    for (name, guards, facts, ledger, before, after) in cases {
+    for (name, guards, facts, history, before, after) in cases {
         assert_eq!(
-            verdict(guards, false, facts, &ledger),
+            verdict(guards, false, facts, &history),
             before,
             "{name}, before the first mutation"
         );
-        assert_eq!(verdict(guards, true, facts, &ledger), after, "{name}, after it");
+        assert_eq!(verdict(guards, true, facts, &history), after, "{name}, after it");
     }
 }
 
@@ -230,9 +230,9 @@ fn no_cooldown_is_no_cooldown() {
         max_attempts: 100,
         ..Guards::default()
     };
-    let ledger = Ledger {
+    let history = History {
         attempts: attempts(&[0]),
         ..quiet()
     };
-    assert_eq!(verdict(&guards, false, &Facts::default(), &ledger), "allow");
+    assert_eq!(verdict(&guards, false, &Facts::default(), &history), "allow");
 }

@@ -62,7 +62,11 @@ pub(super) fn run(id: RunId, runbook: &str, outcome: Option<Outcome>) -> NewRun 
 
 impl World {
     pub(super) async fn seed(&self, unfolded: Unfolded) {
-        self.public.store.unfold(&[], &[], |_| unfolded).await.unwrap();
+        self.public
+            .store
+            .unfold(Vec::new(), Vec::new(), move |_| (unfolded.clone(), ()))
+            .await
+            .unwrap();
     }
 
     async fn ids(&self, path: &str) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! From known episodes and new posts to what must be written: pure, and the same however often it is asked.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -23,6 +23,18 @@ use crate::{
 /// How long after a run's end a repeat means that the alert still fires: alerts outlive what they are about.
 const DECAY: Duration = Duration::from_secs(10 * 60);
 
+/// How long a value of the cluster label counts after it was last seen: one alert that went astray must not stop us for ever.
+const SPOKEN_OF: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is told of a batch besides what is written.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Folded {
+    /// How many alerts came to what.
+    pub counts: HashMap<&'static str, u64>,
+    /// The values of the cluster label that are spoken of, where none is configured.
+    pub clusters: BTreeSet<String>,
+}
+
 /// The work on one batch.
 pub(super) struct Fold<'a> {
     known: Known,
@@ -33,7 +45,9 @@ pub(super) struct Fold<'a> {
     seen: HashMap<EpisodeId, SeenEpisode>,
     /// Where a new episode stands in `unfolded.episodes`.
     fresh: HashMap<EpisodeId, usize>,
-    clusters: HashSet<String>,
+    /// The values of the cluster label that count, this batch's included.
+    clusters: BTreeSet<String>,
+    seen_clusters: BTreeSet<String>,
     unfolded: Unfolded,
     counts: HashMap<&'static str, u64>,
 }
@@ -41,11 +55,12 @@ pub(super) struct Fold<'a> {
 impl<'a> Fold<'a> {
     pub fn new(known: Known, options: &'a Options, ids: &'a Ids, now: Timestamp) -> Self {
         Self {
-            clusters: known.clusters.iter().cloned().collect(),
+            clusters: spoken_of(&known, now),
             known,
             options,
             ids,
             now,
+            seen_clusters: BTreeSet::new(),
             seen: HashMap::new(),
             fresh: HashMap::new(),
             unfolded: Unfolded::default(),
@@ -61,9 +76,14 @@ impl<'a> Fold<'a> {
         self.unfolded.posts.push(post.stored.id);
     }
 
-    pub fn finish(mut self) -> (Unfolded, HashMap<&'static str, u64>) {
+    pub fn finish(mut self) -> (Unfolded, Folded) {
         self.unfolded.seen = self.seen.into_values().collect();
-        (self.unfolded, self.counts)
+        self.unfolded.clusters = self.seen_clusters.into_iter().collect();
+        let folded = Folded {
+            counts: self.counts,
+            clusters: self.clusters,
+        };
+        (self.unfolded, folded)
     }
 
     fn alert(&mut self, alert: &Alert, candidates: &[Candidate], received: Timestamp) {
@@ -245,7 +265,7 @@ impl<'a> Fold<'a> {
         id
     }
 
-    /// Another value than the configured one; or, with none configured, any value once two were seen.
+    /// Another value than the configured one; or, with none configured, any value as long as two are spoken of.
     fn is_of_another_cluster(&mut self, alert: &Alert) -> bool {
         let Some(value) = alert.labels.get(&self.options.cluster_label) else {
             return false;
@@ -253,9 +273,13 @@ impl<'a> Fold<'a> {
         if let Some(ours) = &self.options.cluster_value {
             return value != ours;
         }
-        if self.clusters.insert(value.clone()) {
-            self.unfolded.clusters.push(value.clone());
-        }
+        self.clusters.insert(value.clone());
+        self.seen_clusters.insert(value.clone());
         self.clusters.len() > 1
     }
+}
+
+fn spoken_of(known: &Known, now: Timestamp) -> BTreeSet<String> {
+    let recent = known.clusters.iter().filter(|(_, seen)| after(**seen, SPOKEN_OF) > now);
+    recent.map(|(value, _)| value.clone()).collect()
 }

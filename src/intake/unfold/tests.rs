@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     clock::ManualClock,
     domain::{run::RunId, runbook::Mode},
-    store::{NewPost, RunFilter, RunView},
+    store::{AlertFilter, NewPost, RunFilter, RunView},
 };
 
 struct World {
@@ -60,6 +60,7 @@ impl World {
             waiting: Arc::default(),
             arrived: Arc::default(),
             wake: Arc::default(),
+            health: Handle::default(),
         };
         Self {
             _folder: folder,
@@ -87,7 +88,7 @@ impl World {
             })
             .collect();
         self.unfolder.waiting.fetch_add(posts.len() as u64, Ordering::Relaxed);
-        self.unfolder.store.append(&posts).await.unwrap();
+        self.unfolder.store.append_all(posts).await.unwrap();
         while self.unfolder.batch().await.unwrap() > 0 {}
     }
 
@@ -122,7 +123,13 @@ impl World {
 
     /// Why each episode has no run, oldest first.
     async fn reasons(&self) -> Vec<Option<String>> {
-        let mut alerts = self.unfolder.store.alerts(None, None, None, 500).await.unwrap().items;
+        let mut alerts = self
+            .unfolder
+            .store
+            .alerts(&AlertFilter::default(), None, 500)
+            .await
+            .unwrap()
+            .items;
         alerts.reverse();
         alerts.into_iter().map(|alert| alert.reason).collect()
     }
@@ -151,10 +158,7 @@ impl World {
             audit: Vec::new(),
             owed: None,
         };
-        store
-            .record(&claimed.claim, &claimed.lane, "heal", 0, &change)
-            .await
-            .unwrap();
+        store.record(&claimed.claim, 0, change).await.unwrap();
     }
 }
 
@@ -300,7 +304,13 @@ async fn an_end_closes_the_episode_and_the_next_firing_is_another() {
     let mut again = world.sick(1, "a");
     again["startsAt"] = json!(world.clock.now().to_string());
     world.receive(&[post(&[again])]).await;
-    let alerts = world.unfolder.store.alerts(None, None, None, 10).await.unwrap().items;
+    let alerts = world
+        .unfolder
+        .store
+        .alerts(&AlertFilter::default(), None, 10)
+        .await
+        .unwrap()
+        .items;
     let states: Vec<_> = alerts.iter().rev().map(|alert| alert.status).collect();
     assert_eq!(states, ["resolved", "firing"]);
 }

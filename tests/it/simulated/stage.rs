@@ -357,7 +357,8 @@ impl<'a> Stage<'a> {
             for _ in 0..STILL {
                 tokio::task::yield_now().await;
             }
-            if self.traffic.goes_on() {
+            // What the store has in hand is not waited for in the story's time, but by the disk's.
+            if self.traffic.goes_on() && self.process.store().waiting_writes() == 0 {
                 return;
             }
         }
