@@ -141,7 +141,8 @@ impl Handle {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
-    fn state(&self) -> State {
+    /// As it last said.
+    pub fn state(&self) -> State {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -37,4 +37,4 @@ pub struct Store {
 }
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;

@@ -12,6 +12,7 @@ use std::{process::ExitCode, time::Duration};
 mod acks;
 mod action;
 mod assembled;
+mod history;
 mod http;
 mod inbox;
 mod load;
@@ -67,13 +68,14 @@ fn main() -> ExitCode {
 type Part = (&'static str, fn(&mut Table));
 
 fn figures(parts: &[&str]) -> ExitCode {
-    const ALL: [Part; 7] = [
+    const ALL: [Part; 8] = [
         ("acks", acks::closed),
         ("pace", acks::open),
         ("unfold", unfolding::measure),
         ("start", storm::start),
         ("storm", storm::storm),
         ("action", action::measure),
+        ("history", history::measure),
         ("simulation", simulation::measure),
     ];
     if let Some(unknown) = parts.iter().find(|part| ALL.iter().all(|(name, _)| name != *part)) {

@@ -206,3 +206,49 @@ impl Default for Verify {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 60 * 60;
+
+    fn guards(rates: &[(u32, u64)]) -> Guards {
+        let rates = rates.iter().map(|(count, seconds)| Rate {
+            count: *count,
+            per: Duration::from_secs(*seconds),
+        });
+        Guards {
+            rates: rates.collect(),
+            ..Guards::default()
+        }
+    }
+
+    fn both(one: (u32, u64), other: (u32, u64)) -> Vec<(u32, u64)> {
+        let rates = guards(&[one]).stricter(&guards(&[other])).rates;
+        let mut rates: Vec<_> = rates.iter().map(|rate| (rate.count, rate.per.as_secs())).collect();
+        rates.sort_unstable();
+        rates
+    }
+
+    #[test]
+    fn of_two_rates_the_one_that_allows_less_in_every_window_binds_else_both() {
+        assert_eq!(both((4, 24 * HOUR), (2, 24 * HOUR)), [(2, 24 * HOUR)]);
+        assert_eq!(both((4, 24 * HOUR), (4, HOUR)), [(4, 24 * HOUR)]);
+        assert_eq!(both((1, 24 * HOUR), (1, 24 * HOUR)), [(1, 24 * HOUR)]);
+        // Ten in ten minutes are more a day than one in a day, and yet allow less in none of them; twenty a day and two an hour
+        // each do in some window.
+        assert_eq!(both((10, 600), (1, 24 * HOUR)), [(1, 24 * HOUR)]);
+        assert_eq!(both((20, 24 * HOUR), (2, HOUR)), [(2, HOUR), (20, 24 * HOUR)]);
+    }
+
+    #[test]
+    fn as_many_attempts_are_read_as_any_limit_counts() {
+        assert_eq!(guards(&[(4, HOUR), (60, 24 * HOUR)]).attempts(), 60);
+        let patient = Guards {
+            max_attempts: 7,
+            ..guards(&[(4, HOUR)])
+        };
+        assert_eq!(patient.attempts(), 7);
+    }
+}

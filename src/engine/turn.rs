@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::pending;
 use jiff::Timestamp;
 
 use super::{Engine, lease::Lease};
@@ -64,7 +65,10 @@ impl Engine {
         tokio::select! {
             biased;
             () = self.work_on(&lease) => {}
-            never = lease.keep(&self.store, &*self.clock) => match never {},
+            () = async {
+                lease.keep(&self.store, &*self.clock).await;
+                pending().await
+            } => {}
         }
     }
 

@@ -30,15 +30,15 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(30);
 
 /// A store with a clock of the test's own.
-struct World {
+pub(crate) struct World {
     folder: TempDir,
-    clock: Arc<ManualClock>,
+    pub clock: Arc<ManualClock>,
     ids: Arc<Ids>,
-    store: Store,
+    pub store: Store,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_second(1_700_000_000).unwrap()));
         let ids = Arc::new(Ids::seeded(clock.clone(), [7; 32]));
@@ -53,12 +53,12 @@ impl World {
         }
     }
 
-    fn pass(&self, seconds: u64) {
+    pub fn pass(&self, seconds: u64) {
         self.clock.pass(Duration::from_secs(seconds));
     }
 
     /// A run of a pod with an episode of its own.
-    async fn open_run(&self, pod: &str, mode: Mode) -> (RunId, EpisodeId) {
+    pub async fn open_run(&self, pod: &str, mode: Mode) -> (RunId, EpisodeId) {
         let (run, episode) = (self.ids.run(), self.ids.episode());
         let now = self.clock.now();
         let unfolded = Unfolded {
@@ -104,7 +104,7 @@ impl World {
     }
 
     /// Claims the one run that is due.
-    async fn claim(&self) -> Claimed {
+    pub async fn claim(&self) -> Claimed {
         let claims = self.store.claim("me", LEASE, 10).await.unwrap();
         assert_eq!(claims.len(), 1, "one run is due");
         self.store.load(&claims[0]).await.unwrap()
@@ -392,4 +392,207 @@ async fn retention_takes_what_has_ended_and_nothing_else() {
     assert!(world.store.run(open).await.unwrap().is_some());
     let alerts = world.store.alerts(&AlertFilter::default(), None, 100).await.unwrap();
     assert_eq!(alerts.items.len(), 1, "the open one's");
+}
+
+#[tokio::test]
+async fn a_lease_that_is_renewed_keeps_the_run_and_one_that_was_lost_is_not_renewed() {
+    let world = World::new().await;
+    world.open_run("a", Mode::Enforce).await;
+    let first = world.claim().await;
+    for _ in 0..4 {
+        world.pass(20);
+        assert!(world.store.renew(&first.claim).await.unwrap());
+        assert!(world.store.claim("other", LEASE, 10).await.unwrap().is_empty());
+    }
+    world.pass(31);
+    let second = world.claim().await;
+    assert!(!world.store.renew(&first.claim).await.unwrap());
+    assert!(world.store.renew(&second.claim).await.unwrap());
+}
+
+#[tokio::test]
+async fn attempts_are_read_as_far_as_the_limits_look_back_latest_first() {
+    let world = World::new().await;
+    for pod in ["a", "b", "c", "d", "e", "f"] {
+        let (_, episode) = world.open_run(pod, Mode::Enforce).await;
+        let claimed = world.claim().await;
+        let entries = vec![
+            Entry::Bound(binding(episode, pod)),
+            started(pod),
+            finished(Outcome::Succeeded, Reason::Healthy),
+        ];
+        let admitted = world
+            .judge(&claimed, 0, &binding(episode, pod), change(entries, Phase::Finished))
+            .await;
+        admitted.0.unwrap();
+        world.pass(60);
+    }
+    let (_, episode) = world.open_run("g", Mode::Enforce).await;
+    let claimed = world.claim().await;
+    let bound = change(vec![Entry::Bound(binding(episode, "g"))], Phase::Pending);
+    let history = world.judge(&claimed, 0, &binding(episode, "g"), bound).await.1.unwrap();
+    // The default rate is four in a day: more are not asked for.
+    assert_eq!(history.attempts.len(), 4);
+    let ages: Vec<i64> = history
+        .attempts
+        .iter()
+        .map(|attempt| world.clock.now().duration_since(attempt.at).as_secs())
+        .collect();
+    assert_eq!(ages, [60, 120, 180, 240]);
+}
+
+#[tokio::test]
+async fn an_alert_that_ends_or_fires_again_is_seen_by_whoever_judges_its_run() {
+    let world = World::new().await;
+    let (_, episode) = world.open_run("a", Mode::Enforce).await;
+    let claimed = world.claim().await;
+    let bound = change(vec![Entry::Bound(binding(episode, "a"))], Phase::Pending);
+    let history = world.judge(&claimed, 0, &binding(episode, "a"), bound).await.1.unwrap();
+    assert!(history.firing);
+    world.resolve(episode).await;
+    let again = change(Vec::new(), Phase::Pending);
+    let history = world
+        .judge(&claimed, 1, &binding(episode, "a"), again.clone())
+        .await
+        .1
+        .unwrap();
+    assert!(!history.firing);
+    let now = world.clock.now();
+    let reopened = SeenEpisode {
+        id: episode,
+        latest: Latest {
+            started: now,
+            closed: None,
+        },
+        last_seen: now,
+        reason: None,
+    };
+    let unfolded = Unfolded {
+        seen: vec![reopened],
+        ..Unfolded::default()
+    };
+    world
+        .store
+        .unfold(Vec::new(), Vec::new(), move |_| (unfolded.clone(), ()))
+        .await
+        .unwrap();
+    let history = world.judge(&claimed, 1, &binding(episode, "a"), again).await.1.unwrap();
+    assert!(history.firing);
+}
+
+#[tokio::test]
+async fn what_was_in_force_once_is_deleted_when_it_is_old_and_what_is_in_force_stays() {
+    let world = World::new().await;
+    let pause = |why: &str| NewPause {
+        scope: PauseScope::All,
+        who: "ann".to_owned(),
+        source: "127.0.0.1".to_owned(),
+        why: why.to_owned(),
+        until: None,
+    };
+    let over = world.store.pause(&pause("over")).await.unwrap();
+    world.store.pause(&pause("in force")).await.unwrap();
+    world.store.resume(&over.id, "ann", "127.0.0.1").await.unwrap();
+    let kept = |name: &str| {
+        (
+            name.to_owned(),
+            format!("version of {name}"),
+            format!("source of {name}"),
+        )
+    };
+    world
+        .store
+        .keep_runbooks("a.yaml", &[kept("old"), kept("new")])
+        .await
+        .unwrap();
+    world.store.keep_runbooks("a.yaml", &[kept("new")]).await.unwrap();
+    world
+        .store
+        .hold("slack", world.clock.now() + Duration::from_secs(60))
+        .await
+        .unwrap();
+    let seen = Unfolded {
+        clusters: vec!["elsewhere".to_owned()],
+        ..Unfolded::default()
+    };
+    world
+        .store
+        .unfold(Vec::new(), Vec::new(), move |_| (seen.clone(), ()))
+        .await
+        .unwrap();
+    let (run, _) = world.open_run("a", Mode::Enforce).await;
+    world.store.cancel(run, "ann", "127.0.0.1", "enough").await.unwrap();
+    world.pass(100);
+
+    // A version is kept for a month more than runs are: some may have been opened with it.
+    let week = Duration::from_secs(7 * 86_400);
+    let version = async || world.store.runbook_source("version of old").await.unwrap();
+    let mut gone = 0;
+    for _ in 0..6 {
+        let now = world.clock.now();
+        while world.store.purge(now, now).await.unwrap() > 0 {
+            gone += 1;
+        }
+        if version().await.is_none() {
+            break;
+        }
+        world.clock.pass(week);
+    }
+    assert!(gone > 0 && version().await.is_none());
+    assert!(world.store.runbook_source("version of new").await.unwrap().is_some());
+    let pauses = world.store.pauses().await.unwrap();
+    assert_eq!(
+        pauses.iter().map(|pause| pause.why.as_str()).collect::<Vec<_>>(),
+        ["in force"]
+    );
+    assert!(world.store.run(run).await.unwrap().is_some(), "it is open");
+    let known = Arc::new(Mutex::new(None));
+    let tell = Arc::clone(&known);
+    world
+        .store
+        .unfold(Vec::new(), Vec::new(), move |known| {
+            *tell.lock().unwrap() = Some(known.clusters.len());
+            (Unfolded::default(), ())
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        *known.lock().unwrap(),
+        Some(0),
+        "nobody has spoken of the other cluster for long"
+    );
+}
+
+#[tokio::test]
+async fn a_bite_of_retention_is_small_however_much_is_old() {
+    let world = World::new().await;
+    for n in 0..300 {
+        let pod = format!("pod-{n}");
+        let (_, episode) = world.open_run(&pod, Mode::Shadow).await;
+        let claimed = world.claim().await;
+        let end = change(
+            vec![
+                Entry::Bound(binding(episode, &pod)),
+                finished(Outcome::Suppressed, Reason::TargetGone),
+            ],
+            Phase::Finished,
+        );
+        world.store.record(&claimed.claim, 0, end).await.unwrap();
+        world.resolve(episode).await;
+    }
+    world.pass(100);
+    let now = world.clock.now();
+    let mut bites = Vec::new();
+    loop {
+        let gone = world.store.purge(now, now).await.unwrap();
+        if gone == 0 {
+            break;
+        }
+        bites.push(gone);
+    }
+    // A run has two entries and its row: a third of 500 at a time, with 500 episodes beside them at the most.
+    assert!(bites.len() >= 2, "{bites:?}");
+    assert!(bites.iter().all(|gone| *gone <= 166 + 500), "{bites:?}");
+    let runs = world.store.runs(&RunFilter::default(), None, 10).await.unwrap();
+    assert!(runs.items.is_empty());
 }

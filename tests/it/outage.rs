@@ -23,7 +23,7 @@ async fn an_eviction_without_an_answer_is_repeated_and_carried_out_once() {
     let world = own_world("silence").await;
     let sick = world.sick_deployment("cart", 3).await;
     // Without the evidence, so that the first request is the eviction: `started` is committed, and the process dies.
-    let runbook = shipped_runbook().replace("    - collect: {events: true, yaml: true, share: true}\n", "");
+    let runbook = shipped_runbook().replace("    - collect: {events: true, yaml: true}\n", "");
     assert!(
         !runbook.contains("- collect"),
         "the runbook has changed; adapt this test"

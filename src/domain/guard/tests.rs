@@ -236,3 +236,30 @@ fn no_cooldown_is_no_cooldown() {
     };
     assert_eq!(verdict(&guards, false, &Facts::default(), &history), "allow");
 }
+
+#[test]
+fn of_several_rates_the_one_that_makes_room_last_tells_when() {
+    let rate = |count, minutes: i64| crate::domain::runbook::Rate {
+        count,
+        per: Duration::from_secs(u64::try_from(minutes * MINUTE).unwrap()),
+    };
+    let guards = Guards {
+        cooldown: Duration::ZERO,
+        max_attempts: 100,
+        rates: vec![rate(2, 60), rate(3, 120)],
+        ..Guards::default()
+    };
+    let asked = |minutes: &[i64]| {
+        let ago: Vec<i64> = minutes.iter().map(|minutes| minutes * MINUTE).collect();
+        let history = History {
+            attempts: attempts(&ago),
+            ..quiet()
+        };
+        verdict(&guards, false, &Facts::default(), &history)
+    };
+    assert_eq!(asked(&[50]), "allow");
+    assert_eq!(asked(&[40, 55]), "defer rate 300s", "two within the hour");
+    assert_eq!(asked(&[40, 70]), "allow");
+    assert_eq!(asked(&[40, 70, 110]), "defer rate 600s", "three within two hours");
+    assert_eq!(asked(&[40, 55, 110]), "defer rate 600s", "both: the later one");
+}

@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     clock::ManualClock,
     domain::{run::RunId, runbook::Mode},
+    readiness::State,
     store::{AlertFilter, NewPost, RunFilter, RunView},
 };
 
@@ -242,7 +243,19 @@ async fn with_no_cluster_configured_two_values_are_one_too_many() {
         .receive(&[post(&[world.alert("firing", 3, labels("eu", "c"))])])
         .await;
     let other = Some("other_cluster".to_owned());
-    assert_eq!(world.reasons().await, [None, other.clone(), other]);
+    assert_eq!(world.reasons().await, [None, other.clone(), other.clone()]);
+    let State::Warning(words) = world.unfolder.health.state() else {
+        panic!("somebody has to say which is ours")
+    };
+    assert!(words.contains("eu, us") && words.contains("cluster.value"), "{words}");
+
+    // One alert that went astray does not stop us for ever.
+    world.pass(25 * 60 * 60);
+    world
+        .receive(&[post(&[world.alert("firing", 4, labels("eu", "d"))])])
+        .await;
+    assert_eq!(world.reasons().await, [None, other.clone(), other, None]);
+    assert_eq!(world.unfolder.health.state(), State::Ok);
 }
 
 #[tokio::test]

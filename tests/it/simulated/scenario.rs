@@ -63,8 +63,14 @@ impl Scenario {
         self
     }
 
-    /// People read of it in Slack.
+    /// People read of it in Slack, with the evidence.
     pub fn in_slack(mut self) -> Self {
+        let shares = self.settings.runbook.replace("yaml: true}", "yaml: true, share: true}");
+        assert_ne!(
+            shares, self.settings.runbook,
+            "the runbook has changed; adapt this test"
+        );
+        self.settings.runbook = shares;
         self.settings.slack = true;
         self
     }
