@@ -1,6 +1,7 @@
 //! Who owns which field: `metadata.managedFields`, and server-side apply, which is nothing but a merge that respects it.
 
 mod apply;
+mod children;
 mod compare;
 mod kept;
 mod managed;

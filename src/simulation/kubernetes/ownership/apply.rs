@@ -151,7 +151,7 @@ fn prune(value: &mut Value, dropped: &Set, kept: &Set, view: View<'_>) {
 }
 
 fn prune_object(fields: &mut Map<String, Value>, dropped: &Set, kept: &Set, view: View<'_>) {
-    for (element, dropped) in &dropped.children {
+    for (element, dropped) in dropped.children.iter() {
         let Some(name) = element.strip_prefix("f:") else {
             continue;
         };

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use litemap::LiteMap;
 use serde::{
     Serialize, Serializer,
     de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor},
@@ -10,13 +9,15 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
+use super::children::Children;
+
 /// A set of fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Set {
     /// Whether the place itself is a member.
     pub member: bool,
     /// By path element: `f:spec`, `k:{"name":"app"}`, `v:"a"`.
-    pub children: LiteMap<String, Set>,
+    pub children: Children,
 }
 
 impl Set {
@@ -24,7 +25,7 @@ impl Set {
     pub fn leaf() -> Self {
         Self {
             member: true,
-            children: LiteMap::new(),
+            children: Children::default(),
         }
     }
 
@@ -60,7 +61,7 @@ impl Set {
 
     fn unite(&mut self, other: &Self) {
         self.member |= other.member;
-        for (name, child) in &other.children {
+        for (name, child) in other.children.iter() {
             match self.children.get_mut(name) {
                 Some(own) => own.unite(child),
                 None => drop(self.children.insert(name.clone(), child.clone())),
@@ -86,7 +87,7 @@ impl Set {
         }
     }
 
-    fn combined(&self, other: &Self, with: impl Fn(&Self, Option<&Self>) -> Option<Self>) -> LiteMap<String, Self> {
+    fn combined(&self, other: &Self, with: impl Fn(&Self, Option<&Self>) -> Option<Self>) -> Children {
         self.children
             .iter()
             .filter_map(|(name, own)| Some((name.clone(), with(own, other.children.get(name))?)))
@@ -99,10 +100,10 @@ impl Set {
         match path {
             [] => {}
             [last] => {
-                self.children.remove(*last);
+                self.children.remove(last);
             }
             [first, rest @ ..] => {
-                if let Some(child) = self.children.get_mut(*first) {
+                if let Some(child) = self.children.get_mut(first) {
                     child.cut(rest);
                 }
             }
@@ -114,7 +115,7 @@ impl Set {
         match path {
             [] => self.member = false,
             [first, rest @ ..] => {
-                if let Some(child) = self.children.get_mut(*first) {
+                if let Some(child) = self.children.get_mut(first) {
                     child.disown(rest);
                 }
             }
@@ -132,7 +133,7 @@ impl Set {
         if self.member {
             paths.push(path.clone());
         }
-        for (name, child) in &self.children {
+        for (name, child) in self.children.iter() {
             let length = path.len();
             path.push_str(&shown(name));
             child.collect(path, paths);
