@@ -7,6 +7,7 @@ use crate::config::Config;
 mod assemble;
 pub mod listeners;
 mod messages;
+mod metrics;
 mod parts;
 mod reload;
 mod retention;
@@ -14,6 +15,7 @@ mod serve;
 mod step;
 
 pub use assemble::{Ports, Service, Stop, assemble, beside};
+pub use metrics::Metrics;
 pub use parts::{Ended, Parts};
 pub use step::Stepped;
 

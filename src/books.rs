@@ -16,6 +16,10 @@ use crate::{
     yaml::Diagnostic,
 };
 
+mod metrics;
+
+pub use metrics::Metrics;
+
 /// Versions that are kept compiled; a run's own is read again when it was let go.
 const KEPT_VERSIONS: usize = 256;
 

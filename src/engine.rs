@@ -17,7 +17,6 @@ use crate::{
     clock::Clock,
     cluster::Cluster,
     domain::notify::Routes,
-    metrics::Metrics,
     readiness::Heartbeat,
     store::{Store, StoreError},
 };
@@ -25,12 +24,14 @@ use crate::{
 mod act;
 mod judge;
 mod lease;
+mod metrics;
 mod report;
 mod resolve;
 mod safeguards;
 mod turn;
 mod verify;
 
+pub use metrics::Metrics;
 pub use safeguards::{LeaseCheck, Safeguards, outlasts};
 
 /// The longest sleep: whatever is missed is found after it.

@@ -30,7 +30,7 @@ use actix_web::{
 };
 use tokio::sync::Notify;
 
-use crate::{clock::Clock, intake::accept::Inbox, metrics::Metrics, store::Store};
+use crate::{clock::Clock, intake::accept::Inbox, store::Store};
 
 pub mod admin;
 mod alertmanager;
@@ -40,6 +40,7 @@ pub mod auth;
 mod body;
 mod error;
 mod fields;
+mod metrics;
 mod orders;
 mod unread;
 
@@ -49,6 +50,7 @@ mod tests;
 pub use admin::Admin;
 pub use auth::{TokenError, TokenFile, Tokens};
 pub use error::ApiError;
+pub use metrics::Metrics;
 
 use body::{Budget, Gate};
 

@@ -2,4 +2,7 @@
 //! cluster.
 
 pub mod accept;
+mod metrics;
 pub mod unfold;
+
+pub use metrics::Metrics;

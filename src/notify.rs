@@ -21,7 +21,6 @@ use crate::{
     clock::Clock,
     domain::next::after,
     limit::{Class, Limits},
-    metrics::Metrics,
     store::{About, Delivery, DueMessage, MessageClaim, Posted, Store, StoreError},
 };
 
@@ -30,6 +29,7 @@ mod evidence;
 pub mod example;
 mod incoming;
 mod message;
+mod metrics;
 mod outcome;
 mod service;
 mod slack;
@@ -41,12 +41,14 @@ mod webhook;
 
 pub use incoming::IncomingWebhook;
 pub use message::Composer;
+pub use metrics::Metrics;
 pub use service::{Failure, Service};
 pub use slack::Slack;
 pub use teams::Teams;
 pub use trouble::Troubles;
 pub use webhook::{Address, Webhook, sign};
 
+use metrics::Handled;
 use outcome::Sent;
 use service::{DeliveryError, Kind, Lost};
 
@@ -193,7 +195,7 @@ impl Notifier {
                         posted: due.posted.is_none().then_some(posted),
                         replies: Vec::new(),
                     };
-                    self.record(service, claim, &due, "found", &found).await?;
+                    self.record(service, claim, &due, Handled::Found, &found).await?;
                     return Ok(false);
                 }
                 Ok(None) => {}
@@ -204,7 +206,7 @@ impl Notifier {
                         perhaps_posted: true,
                         failed: false,
                     };
-                    self.record(service, claim, &due, "rate_limited", &later).await?;
+                    self.record(service, claim, &due, Handled::RateLimited, &later).await?;
                     return Ok(true);
                 }
                 Err(_) => perhaps_twice = true,
@@ -219,7 +221,8 @@ impl Notifier {
                 posted: None,
                 replies: Vec::new(),
             };
-            self.record(service, claim, &due, "nothing_to_tell", &nothing).await?;
+            self.record(service, claim, &due, Handled::NothingToTell, &nothing)
+                .await?;
             return Ok(false);
         };
         failpoint!(MessageBeforeSend);
@@ -264,14 +267,14 @@ impl Notifier {
         service: &dyn Service,
         claim: &MessageClaim,
         due: &DueMessage,
-        result: &'static str,
+        result: Handled,
         delivery: &Delivery,
     ) -> Result<(), StoreError> {
         self.metrics.message(service.sink(), result);
         tracing::debug!(
             message = due.id,
             sink = service.sink().as_str(),
-            result,
+            result = result.as_str(),
             "a message was handled"
         );
         self.store.record_delivery(claim, service.sink(), delivery).await

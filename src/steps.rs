@@ -126,6 +126,19 @@ pub enum Answer {
     },
 }
 
+/// An [`Answer`] without what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AnswerKind {
+    /// [`Answer::Done`].
+    Done,
+    /// [`Answer::Refused`].
+    Refused,
+    /// [`Answer::Failed`].
+    Failed,
+    /// [`Answer::Unanswered`].
+    Unanswered,
+}
+
 /// How long to wait before the API server is asked again.
 pub const AGAIN: Duration = Duration::from_secs(5);
 
@@ -144,14 +157,29 @@ impl Scene<'_> {
     }
 }
 
-impl Answer {
-    /// The value of the metric's label `result`.
-    pub fn result(&self) -> &'static str {
+impl AnswerKind {
+    /// All of them, so that metrics exist before their first use.
+    pub const ALL: &[Self] = &[Self::Done, Self::Refused, Self::Failed, Self::Unanswered];
+
+    /// The word in metrics, logs and the audit log.
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Done { .. } => "done",
-            Self::Refused { .. } => "refused",
-            Self::Failed { .. } => "failed",
-            Self::Unanswered { .. } => "unanswered",
+            Self::Done => "done",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+impl Answer {
+    /// Which of them it is.
+    pub fn kind(&self) -> AnswerKind {
+        match self {
+            Self::Done { .. } => AnswerKind::Done,
+            Self::Refused { .. } => AnswerKind::Refused,
+            Self::Failed { .. } => AnswerKind::Failed,
+            Self::Unanswered { .. } => AnswerKind::Unanswered,
         }
     }
 

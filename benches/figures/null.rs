@@ -35,7 +35,7 @@ pub fn serve(folder: &str) {
         service.inbox = Inbox::new(
             Arc::new(Nothing),
             service.clock.clone(),
-            service.metrics.clone(),
+            service.metrics.intake.clone(),
             u64::MAX,
             Arc::default(),
             Arc::default(),

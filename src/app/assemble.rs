@@ -10,7 +10,7 @@ use anyhow::Context;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{messages, parts::Parts, reload::Reload, retention::Retention};
+use super::{Metrics, messages, parts::Parts, reload::Reload, retention::Retention};
 use crate::{
     books::Books,
     clock::Clock,
@@ -23,7 +23,6 @@ use crate::{
         unfold::{self, Unfolder},
     },
     limit::Limits,
-    metrics::Metrics,
     notify::{self, Composer, Notifier, Troubles},
     outbound::Outbound,
     readiness::{Readiness, State},
@@ -145,13 +144,13 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
     let troubles = Troubles::new(readiness.part("messages"));
 
     let waiting = store.waiting_alerts().await.context("counting the inbox")?;
-    metrics.inbox_alerts.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    metrics.intake.waiting(waiting);
     let waiting = Arc::new(AtomicU64::new(waiting));
     let (arrived, wake, outbox) = (Arc::default(), Arc::default(), watch::Sender::new(()));
     let inbox = Inbox::new(
         Arc::new(store.clone()),
         clock.clone(),
-        metrics.clone(),
+        metrics.intake.clone(),
         config.store.inbox,
         Arc::clone(&waiting),
         Arc::clone(&arrived),
@@ -162,7 +161,7 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
         books: books.clone(),
         clock: clock.clone(),
         ids: ids.clone(),
-        metrics: metrics.clone(),
+        metrics: metrics.intake.clone(),
         options: unfold::Options {
             cluster_label: own.map_or("cluster", |own| &own.label).to_owned(),
             cluster_value: own.map(|own| own.value.clone()),
@@ -181,7 +180,7 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
         safeguards,
         books: books.clone(),
         clock: clock.clone(),
-        metrics: metrics.clone(),
+        metrics: metrics.engine.clone(),
         options: engine::Options {
             workers: config.engine.workers,
             lease: config.engine.lease,
@@ -197,7 +196,7 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
         store: store.clone(),
         books: books.clone(),
         clock: clock.clone(),
-        metrics: metrics.clone(),
+        metrics: metrics.notify.clone(),
         limits: Limits::new(&clock),
         composer: Composer::new(config.external_url.as_deref()),
         troubles,

@@ -29,7 +29,7 @@ pub fn public(config: &Config, service: &Service, draining: &Draining) -> anyhow
             bodies: config.limits.bodies_in_flight.as_usize(),
             body_timeout: config.limits.body_timeout,
         },
-        metrics: service.metrics.clone(),
+        metrics: service.metrics.http.clone(),
         runbooks: Arc::new(move || books.items()),
         wake: service.wake.clone(),
         draining: draining.clone(),
@@ -41,7 +41,7 @@ pub fn public(config: &Config, service: &Service, draining: &Draining) -> anyhow
 pub fn admin(service: &Service, draining: &Draining) -> Admin {
     Admin {
         readiness: service.readiness.clone(),
-        metrics: service.metrics.clone(),
+        metrics: service.metrics.page.clone(),
         draining: draining.clone(),
     }
 }

@@ -4,10 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
+use super::Metrics;
 use crate::{
     books::{Books, InForce},
     clock::Clock,
-    metrics::Metrics,
     readiness::Handle,
     runbooks::RunbookSet,
     store::Store,
@@ -66,9 +66,9 @@ impl Reload {
         for problem in &in_force.problems {
             tracing::warn!("runbook: {}", problem.render(false));
         }
-        self.metrics.runbooks(in_force.set.len(), in_force.broken);
+        self.metrics.books.loaded(in_force);
         for compiled in in_force.set.iter() {
-            self.metrics.known_runbook(&compiled.runbook.name);
+            self.metrics.engine.known_runbook(&compiled.runbook.name);
         }
         if in_force.broken == 0 {
             return self.health.ok();

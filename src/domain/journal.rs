@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     reason::Reason,
     run::{Binding, BoundAlert, Finish, RunId},
-    step::Evidence,
+    step::{Evidence, StepName},
     target::Target,
 };
 
@@ -145,6 +145,14 @@ pub enum Intent {
 }
 
 impl Intent {
+    /// Whose action it is.
+    pub fn step(&self) -> StepName {
+        match self {
+            Self::Evict { .. } => StepName::Evict,
+            Self::Collect { .. } => StepName::Collect,
+        }
+    }
+
     /// The object that is touched.
     pub fn target(&self) -> &Target {
         match self {

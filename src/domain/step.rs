@@ -59,13 +59,36 @@ pub struct Evict {
     pub limit: u32,
 }
 
+/// A step's name, without parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StepName {
+    /// [`StepAction::Evict`].
+    Evict,
+    /// [`StepAction::Collect`].
+    Collect,
+}
+
+impl StepName {
+    /// All of them, so that metrics exist before their first use and runbooks can name them.
+    pub const ALL: &[Self] = &[Self::Evict, Self::Collect];
+
+    /// The word in YAML, journal, metrics and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Evict => "evict",
+            Self::Collect => "collect",
+        }
+    }
+}
+
 impl StepAction {
     /// The step's name in YAML, journal and metrics.
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Collect(_) => "collect",
-            Self::Evict(_) => "evict",
-        }
+        let name = match self {
+            Self::Collect(_) => StepName::Collect,
+            Self::Evict(_) => StepName::Evict,
+        };
+        name.as_str()
     }
 
     /// Whether it changes the cluster.

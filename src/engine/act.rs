@@ -29,9 +29,9 @@ impl Turn<'_> {
         let begun = self.engine.clock.monotonic();
         let answer = self.engine.safeguards.sender.send(intent, dry_run, resumed).await;
         let seconds = (self.engine.clock.monotonic() - begun).as_secs_f64();
-        let step = step_name(intent);
-        self.engine.metrics.step(step, answer.result(), seconds);
-        tracing::info!(step, result = answer.result(), object = %intent.target().object, resumed, dry_run, "a request was answered");
+        let (step, result) = (intent.step(), answer.kind());
+        self.engine.metrics.step(step, result, seconds);
+        tracing::info!(step = step.as_str(), result = result.as_str(), object = %intent.target().object, resumed, dry_run, "a request was answered");
         let news = matches!(answer, Answer::Done { .. }) && intent.is_mutation() && !dry_run;
         failpoint!(AnswerBeforeCommit);
         let flow = self.record_answer(intent, dry_run, answer).await?;
@@ -94,18 +94,11 @@ impl Turn<'_> {
     }
 }
 
-fn step_name(intent: &Intent) -> &'static str {
-    match intent {
-        Intent::Evict { .. } => "evict",
-        Intent::Collect { .. } => "collect",
-    }
-}
-
 fn result_row(intent: &Intent, answer: &Answer) -> Audit {
     let data = match answer {
         Answer::Done { result } => json!({"result": "done", "detail": result}),
         Answer::Refused { reason, detail, .. } | Answer::Failed { reason, detail } => {
-            json!({"result": answer.result(), "reason": reason, "detail": detail})
+            json!({"result": answer.kind().as_str(), "reason": reason, "detail": detail})
         }
         Answer::Unanswered { detail } => json!({"result": "unanswered", "detail": detail}),
     };

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{Draining, error::only};
 use crate::{
-    metrics::{CONTENT_TYPE, Metrics},
+    metrics::{CONTENT_TYPE, Page},
     readiness::{Part, Readiness, State},
 };
 
@@ -24,7 +24,7 @@ pub struct Admin {
     /// How the parts of the service are.
     pub readiness: Readiness,
     /// What Prometheus scrapes.
-    pub metrics: Metrics,
+    pub metrics: Page,
     /// Set when the service stops: it is not ready any more.
     pub draining: Draining,
 }

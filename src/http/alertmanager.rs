@@ -8,6 +8,7 @@ use super::{
     ApiError, Service,
     allowed::{Allowed, Ingest},
     error::only,
+    metrics::Answer,
 };
 
 pub(super) fn configure(config: &mut web::ServiceConfig) {
@@ -27,7 +28,7 @@ async fn post(
     } else {
         receive(allowed).await
     };
-    let result = answer.as_ref().map_or_else(ApiError::reason, |_| "accepted");
+    let result = answer.as_ref().map_or_else(Answer::from, |_| Answer::Accepted);
     service.public.metrics.notification(result);
     Ok(HttpResponse::Accepted().json(json!({"alerts": answer?})))
 }

@@ -21,8 +21,13 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::domain::permission::Permission;
-use crate::{clock::SystemClock, ids::Ids, intake::accept::Inbox};
+use crate::{
+    clock::SystemClock,
+    domain::permission::Permission,
+    ids::Ids,
+    intake::{self, accept::Inbox},
+    metrics::Page,
+};
 
 mod admin;
 mod alerts;
@@ -99,13 +104,12 @@ impl World {
         let store = Store::open(&folder.path().join("db"), clock.clone(), ids.clone())
             .await
             .unwrap();
-        let metrics = Metrics::new();
         let waiting = Arc::new(AtomicU64::new(0));
         let arrived = Arc::new(Notify::new());
         let inbox = Inbox::new(
             Arc::new(store.clone()),
             clock.clone(),
-            metrics.clone(),
+            intake::Metrics::default(),
             setup.inbox,
             waiting,
             arrived,
@@ -120,7 +124,7 @@ impl World {
             store,
             tokens: Tokens::open(files, clock.clone()).unwrap(),
             limits: setup.limits,
-            metrics,
+            metrics: Metrics::default(),
             runbooks: Arc::new(|| json!([{"name": "evict-crash-looping-pod", "mode": "shadow"}])),
             wake: Arc::new(Notify::new()),
             draining: Draining::default(),
@@ -161,7 +165,8 @@ impl World {
 
     /// How often Alertmanager was answered so.
     fn answers(&self, result: &str) -> u64 {
-        let text = self.public.metrics.encode().unwrap();
+        let metrics = &self.public.metrics;
+        let text = Page::new(|registry| metrics.register(registry)).encode().unwrap();
         let series = format!("selfhealer_notifications_total{{result=\"{result}\"}} ");
         let line = text.lines().find_map(|line| line.strip_prefix(&series));
         line.unwrap_or_else(|| panic!("{result} is no result")).parse().unwrap()

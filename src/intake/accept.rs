@@ -16,11 +16,11 @@ use tokio::{
     time::timeout,
 };
 
+use super::Metrics;
 use crate::{
     clock::Clock,
     domain::alert::Outline,
     failpoint::Observer,
-    metrics::Metrics,
     store::{Batch, NewPost, Store, StoreError},
 };
 
@@ -191,10 +191,7 @@ impl Shared {
     /// So many alerts are in the inbox, or are not after all.
     fn count(&self, change: impl FnOnce(&AtomicU64)) {
         change(&self.waiting);
-        let waiting = self.waiting.load(Ordering::Relaxed);
-        self.metrics
-            .inbox_alerts
-            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.metrics.waiting(self.waiting.load(Ordering::Relaxed));
     }
 }
 

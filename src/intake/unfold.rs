@@ -16,12 +16,12 @@ use std::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::Metrics;
 use crate::{
     books::Books,
     clock::Clock,
     domain::alert::{Fingerprint, Notification},
     ids::Ids,
-    metrics::Metrics,
     readiness::Handle,
     store::{Store, StoreError, StoredPost},
 };
@@ -195,9 +195,7 @@ impl Unfolder {
     /// So many alerts have left the inbox.
     fn leave(&self, alerts: u64) {
         let before = self.waiting.fetch_sub(alerts, Ordering::Relaxed);
-        self.metrics
-            .inbox_alerts
-            .set(i64::try_from(before.saturating_sub(alerts)).unwrap_or(i64::MAX));
+        self.metrics.waiting(before.saturating_sub(alerts));
     }
 
     /// Unfolds some of these posts.

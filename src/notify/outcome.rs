@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Notifier,
     compose::Composition,
+    metrics::Handled,
     scope,
     service::{DeliveryError, Failure, Kind, Service},
 };
@@ -35,7 +36,7 @@ impl Notifier {
         sent: &Sent<'_>,
         composed: Composition,
         answer: Result<Option<Posted>, DeliveryError>,
-    ) -> Result<(&'static str, Delivery, bool), StoreError> {
+    ) -> Result<(Handled, Delivery, bool), StoreError> {
         let (sink, due, kind) = (service.sink(), sent.due, sent.kind);
         let now = self.clock.now();
         let error = match answer {
@@ -46,7 +47,7 @@ impl Notifier {
                     posted: posted.filter(|_| !due.is_reply()),
                     replies: composed.replies,
                 };
-                return Ok(("told", told, false));
+                return Ok((Handled::Told, told, false));
             }
             Err(error) => error,
         };
@@ -65,7 +66,7 @@ impl Notifier {
                     perhaps_posted: sent.perhaps_posted,
                     failed: false,
                 };
-                ("rate_limited", later, true)
+                (Handled::RateLimited, later, true)
             }
             DeliveryError::Unavailable { detail, perhaps_taken } if due.attempts < PATIENCE => {
                 let wait = FIRST.saturating_mul(1 << due.attempts.min(5)).min(LONGEST);
@@ -81,10 +82,10 @@ impl Notifier {
                     perhaps_posted: perhaps_taken || sent.perhaps_posted,
                     failed: true,
                 };
-                ("unavailable", later, true)
+                (Handled::Unavailable, later, true)
             }
             DeliveryError::Unavailable { detail, .. } => self.give_up(service, sent, Failure::Rejected, &detail),
-            DeliveryError::Gone(_) if !due.renewed && !due.is_reply() => ("renewed", Delivery::Renew, false),
+            DeliveryError::Gone(_) if !due.renewed && !due.is_reply() => (Handled::Renewed, Delivery::Renew, false),
             DeliveryError::Gone(code) => self.give_up(service, sent, Failure::MessageGone, &code),
             DeliveryError::Content(words) if !due.plain => {
                 tracing::warn!(
@@ -93,13 +94,13 @@ impl Notifier {
                     error = words,
                     "the message is told without blocks"
                 );
-                ("refused", Delivery::Plain, false)
+                (Handled::Refused, Delivery::Plain, false)
             }
             DeliveryError::Content(words) => self.give_up(service, sent, Failure::ContentRefused, &words),
             // Without the right to upload, evidence is shown as far as it fits.
             DeliveryError::Refused { words, .. } if kind == Kind::Evidence && !due.plain => {
                 tracing::warn!(sink = sink.as_str(), error = words, "evidence is shown without a file");
-                ("refused", Delivery::Plain, false)
+                (Handled::Refused, Delivery::Plain, false)
             }
             DeliveryError::Refused { failure, words } => self.give_up(service, sent, failure, &words),
         })
@@ -111,11 +112,11 @@ impl Notifier {
         sent: &Sent<'_>,
         failure: Failure,
         words: &str,
-    ) -> (&'static str, Delivery, bool) {
+    ) -> (Handled, Delivery, bool) {
         self.troubles.report(service.sink(), &sent.due.channel, failure, words);
         let never = Delivery::GivenUp {
             failure: failure.as_str(),
         };
-        (failure.as_str(), never, false)
+        (Handled::GivenUp(failure), never, false)
     }
 }

@@ -104,7 +104,7 @@ pub enum DeliveryError {
 }
 
 /// Why a message was given up: the label of the metric, and what stands in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Failure {
     /// The token or address is not accepted.
     Unauthorized,

@@ -28,6 +28,7 @@ use crate::{
         target::{ObjectRef, Root, Target},
     },
     ids::Ids,
+    metrics::Page,
     outbound::{Http, Outbound},
     runbooks::Compiled,
     store::{Change, Claimed, NewEpisode, NewRun, Owed, Unfolded},
@@ -312,6 +313,12 @@ impl World {
             .collect()
     }
 
+    /// What `/metrics` shows of them.
+    pub fn metrics(&self) -> String {
+        let metrics = &self.notifier.metrics;
+        Page::new(|registry| metrics.register(registry)).encode().unwrap()
+    }
+
     pub fn count(&self, method: &str) -> usize {
         self.slack.calls().iter().filter(|call| call.method == method).count()
     }
@@ -331,7 +338,7 @@ pub(super) fn notifier(store: &Store, clock: &Arc<ManualClock>) -> Notifier {
         store: store.clone(),
         books: Books::new(Mode::Enforce, BTreeMap::new()),
         clock: clock.clone(),
-        metrics: Metrics::new(),
+        metrics: Metrics::default(),
         limits: Limits::new(&clock),
         composer: Composer::new(Some("https://selfhealer.example")),
         troubles: Troubles::default(),

@@ -10,11 +10,11 @@ use super::{
 use crate::domain::{
     duration,
     runbook::TargetTemplate,
-    step::{Collect, Evict, Evidence, Logs, Step, StepAction},
+    step::{Collect, Evict, Evidence, Logs, Step, StepAction, StepName},
 };
 
 /// The names of the steps.
-pub const STEPS: &[&str] = &["evict", "collect"];
+pub const STEPS: &[&str] = &[StepName::Evict.as_str(), StepName::Collect.as_str()];
 /// How many pods `evict` evicts unless it says.
 pub const EVICT_LIMIT: u32 = 1;
 

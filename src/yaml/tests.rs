@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::*;
 use crate::domain::{
     runbook::{Mode, Rate},
-    step::StepAction,
+    step::{StepAction, StepName},
 };
 
 /// A runbook with every field.
@@ -408,6 +408,7 @@ fn the_documentation_has_every_step_with_its_parameters() {
         .map(|row| (row[0], row[1], row[3].to_owned(), row[4].to_owned()))
         .collect();
     assert_eq!(documented, expected);
+    assert!(STEPS.iter().copied().eq(StepName::ALL.iter().map(|step| step.as_str())));
     assert!(STEPS.iter().all(|step| documented.iter().any(|row| row.0 == *step)));
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::runbook::Mode;
+use crate::domain::runbook::{Mode, Rate};
 
 const MINUTE: i64 = 60;
 
@@ -239,9 +239,9 @@ fn no_cooldown_is_no_cooldown() {
 
 #[test]
 fn of_several_rates_the_one_that_makes_room_last_tells_when() {
-    let rate = |count, minutes: i64| crate::domain::runbook::Rate {
+    let rate = |count, minutes: u32| Rate {
         count,
-        per: Duration::from_secs(u64::try_from(minutes * MINUTE).unwrap()),
+        per: Duration::from_secs(60) * minutes,
     };
     let guards = Guards {
         cooldown: Duration::ZERO,

@@ -8,7 +8,7 @@ fn admin(readiness: Readiness) -> Admin {
     let _ = readiness.heartbeat("engine", Arc::new(SystemClock::new()), Duration::from_secs(60));
     Admin {
         readiness,
-        metrics: Metrics::new(),
+        metrics: Page::new(|registry| Metrics::default().register(registry)),
         draining: Draining::default(),
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Options, Post, matching::Candidate};
+use super::{super::metrics::AlertResult, Options, Post, matching::Candidate};
 use crate::{
     domain::{
         alert::{Alert, Fingerprint},
@@ -30,7 +30,7 @@ const SPOKEN_OF: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Folded {
     /// How many alerts came to what.
-    pub counts: HashMap<&'static str, u64>,
+    pub counts: HashMap<AlertResult, u64>,
     /// The values of the cluster label that are spoken of, where none is configured.
     pub clusters: BTreeSet<String>,
 }
@@ -49,7 +49,7 @@ pub(super) struct Fold<'a> {
     clusters: BTreeSet<String>,
     seen_clusters: BTreeSet<String>,
     unfolded: Unfolded,
-    counts: HashMap<&'static str, u64>,
+    counts: HashMap<AlertResult, u64>,
 }
 
 impl<'a> Fold<'a> {
@@ -94,7 +94,7 @@ impl<'a> Fold<'a> {
             Meaning::Opens { started } => {
                 let id = self.open(alert, Latest { started, closed: None }, received);
                 self.firing(alert, id, candidates);
-                "opened"
+                AlertResult::Opened
             }
             Meaning::OpensClosed { started, closed } => {
                 let latest = Latest {
@@ -103,28 +103,28 @@ impl<'a> Fold<'a> {
                 };
                 let id = self.open(alert, latest, received);
                 self.explain(id, Reason::Resolved);
-                "resolved_unseen"
+                AlertResult::ResolvedUnseen
             }
             Meaning::Continues { started } => {
                 if let Some(id) = self.update(alert.fingerprint, started, None, received) {
                     self.firing(alert, id, candidates);
                 }
-                "repeated"
+                AlertResult::Repeated
             }
             Meaning::Reopens => {
                 let started = latest.map_or(received, |latest| latest.started);
                 if let Some(id) = self.update(alert.fingerprint, started, None, received) {
                     self.firing(alert, id, candidates);
                 }
-                "reopened"
+                AlertResult::Reopened
             }
             Meaning::Closes(closed) => {
                 let started = latest.map_or(received, |latest| latest.started);
                 self.update(alert.fingerprint, started, Some(closed), received);
-                "resolved"
+                AlertResult::Resolved
             }
-            Meaning::StaleFiring => "stale_firing",
-            Meaning::StaleResolved => "stale_resolved",
+            Meaning::StaleFiring => AlertResult::StaleFiring,
+            Meaning::StaleResolved => AlertResult::StaleResolved,
         };
         *self.counts.entry(result).or_default() += 1;
     }

@@ -52,7 +52,7 @@ impl World {
             books,
             clock: clock.clone(),
             ids,
-            metrics: Metrics::new(),
+            metrics: Metrics::default(),
             options: Options {
                 cluster_label: "cluster".to_owned(),
                 cluster_value: cluster.map(str::to_owned),

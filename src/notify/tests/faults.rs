@@ -167,7 +167,7 @@ async fn what_a_person_must_mend_is_told_once_and_never_tried_for_ever() {
         let trouble = world.notifier.troubles.summary().unwrap();
         assert!(trouble.contains(reason), "{reason}: {trouble}");
         assert!(world.slack.calls().len() <= 1, "{reason}: {:?}", world.slack.calls());
-        let metrics = world.notifier.metrics.encode().unwrap();
+        let metrics = world.metrics();
         let counted = format!("selfhealer_messages_total{{sink=\"slack\",result=\"{reason}\"}} 1");
         assert!(metrics.contains(&counted), "{reason}");
     }

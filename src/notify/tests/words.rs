@@ -111,7 +111,7 @@ async fn a_template_that_fails_is_replaced_and_says_so() {
     world.end(&mut healing, Outcome::Succeeded).await;
     world.deliver().await;
     assert!(world.shown().contains("*Outcome:* succeeded"), "{}", world.shown());
-    let metrics = world.notifier.metrics.encode().unwrap();
+    let metrics = world.metrics();
     assert!(
         metrics.contains("selfhealer_message_templates_failed_total 2"),
         "{metrics}"

@@ -70,15 +70,27 @@ impl Group {
             .stderr(Stdio::null())
             .spawn();
         match keeper {
-            Ok(keeper) => Ok(Self {
-                folder: folder.keep(),
-                leader,
-                keeper,
-            }),
+            Ok(keeper) => {
+                let mut group = Self {
+                    folder: folder.keep(),
+                    leader,
+                    keeper,
+                };
+                group.await_keeper();
+                Ok(group)
+            }
             Err(error) => {
                 end(&mut leader);
                 Err(Error::io("starting `sh`")(error))
             }
+        }
+    }
+
+    /// Returns when others see that somebody keeps the folder: the kernel starts a program before it shows its arguments, and
+    /// until then the folder would pass for abandoned. A keeper that has ended is not waited for.
+    fn await_keeper(&mut self) {
+        while !keeps(&self.folder) && matches!(self.keeper.try_wait(), Ok(None)) {
+            std::thread::yield_now();
         }
     }
 
