@@ -26,7 +26,7 @@ pub use requests::{NewPause, PauseRow, PauseScope, RequestError};
 pub use runs::{Audit, Change, Claim, Claimed, CommitError, RunAlert, Story};
 use sqlite::Sqlite;
 pub use sqlite::retention::Ages;
-pub use unfolding::{Known, KnownEpisode, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded, WaitingRun};
+pub use unfolding::{Attached, Known, KnownEpisode, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded, WaitingRun};
 pub use views::{AlertFilter, AlertView, JournalView, Page, RunDetail, RunFilter, RunView, TargetView};
 
 /// The store.

@@ -18,7 +18,7 @@ use selfhealer::{
         target::{ObjectRef, Root, Target},
     },
     ids::Ids,
-    store::{Admission, Admitted, AlertFilter, Change, NewEpisode, NewRun, RunFilter, Store, Unfolded},
+    store::{Admission, Admitted, AlertFilter, Attached, Change, NewEpisode, NewRun, RunFilter, Store, Unfolded},
 };
 
 use super::{machine::median, runtime, table::Table};
@@ -202,7 +202,11 @@ async fn open_run(store: &Store, ids: &Ids, clock: &dyn Clock) -> selfhealer::do
             settled: now,
             finish: None,
         }],
-        attached: vec![(run, episode)],
+        attached: vec![Attached {
+            run,
+            lane: Lane::of(Mode::Enforce, RUNBOOK),
+            episode,
+        }],
         ..Unfolded::default()
     };
     store

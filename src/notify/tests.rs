@@ -31,7 +31,7 @@ use crate::{
     metrics::Page,
     outbound::{Http, Outbound},
     runbooks::Compiled,
-    store::{Change, Claimed, NewEpisode, NewRun, Owed, Unfolded},
+    store::{Attached, Change, Claimed, NewEpisode, NewRun, Owed, Unfolded},
 };
 use simulated_cluster::{serve::Server, slack};
 
@@ -166,7 +166,11 @@ impl World {
                 settled: now,
                 finish: None,
             }],
-            attached: vec![(run, episode)],
+            attached: vec![Attached {
+                run,
+                lane: Lane::of(Mode::Enforce, "r"),
+                episode,
+            }],
             ..Unfolded::default()
         };
         self.store

@@ -93,7 +93,11 @@ impl World {
                 settled: now,
                 finish: None,
             }],
-            attached: vec![(run, episode)],
+            attached: vec![Attached {
+                run,
+                lane: Lane::of(mode, "r"),
+                episode,
+            }],
             ..Unfolded::default()
         };
         self.store

@@ -64,10 +64,21 @@ pub struct Unfolded {
     pub episodes: Vec<NewEpisode>,
     /// New runs.
     pub runs: Vec<NewRun>,
-    /// Which run an episode belongs to, new runs included.
-    pub attached: Vec<(RunId, EpisodeId)>,
+    /// Which runs episodes belong to, new runs included.
+    pub attached: Vec<Attached>,
     /// Values of the cluster label that were seen.
     pub clusters: Vec<String>,
+}
+
+/// An alert that a run is about. The run has not been bound yet.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    /// The run.
+    pub run: RunId,
+    /// Its lane.
+    pub lane: Lane,
+    /// The alert's episode.
+    pub episode: EpisodeId,
 }
 
 /// A known episode, as it stands now.

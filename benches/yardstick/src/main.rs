@@ -30,7 +30,7 @@ use tally::Tally;
 type Failed = Box<dyn std::error::Error>;
 
 /// As in the service's own migration.
-const SCHEMA: &str = include_str!("../../../src/store/migrations/sqlite/0001_initial.sql");
+const SCHEMA: &str = include_str!("../../../src/store/sqlite/schema.sql");
 const WRITERS: u64 = 64;
 /// What one commit takes at the most, as in the service.
 const BATCH: usize = 512;

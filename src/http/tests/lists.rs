@@ -12,7 +12,7 @@ use crate::{
         runbook::Mode,
         target::ObjectRef,
     },
-    store::{NewEpisode, NewRun, Unfolded},
+    store::{Attached, NewEpisode, NewRun, Unfolded},
 };
 
 fn episode(id: EpisodeId, alertname: &str, n: u64, resolved: bool) -> NewEpisode {
@@ -81,6 +81,14 @@ impl World {
     }
 }
 
+fn attached(run: RunId, episode: EpisodeId) -> Attached {
+    Attached {
+        run,
+        lane: Lane::of(Mode::Enforce, "evict"),
+        episode,
+    }
+}
+
 #[actix_web::test]
 async fn alerts_come_newest_first_and_narrow_by_name_and_status() {
     let world = World::new().await;
@@ -94,7 +102,7 @@ async fn alerts_come_newest_first_and_narrow_by_name_and_status() {
                 episode(c, "Watchdog", 3, false),
             ],
             runs: vec![run(id, "evict", None)],
-            attached: vec![(id, a)],
+            attached: vec![attached(id, a)],
             ..Unfolded::default()
         })
         .await;
@@ -170,7 +178,7 @@ async fn a_run_shows_its_alerts_and_its_journal() {
         .seed(Unfolded {
             episodes: vec![episode(alert, "KubePodCrashLooping", 1, false)],
             runs: vec![run(id, "evict", Some(Outcome::Suppressed))],
-            attached: vec![(id, alert)],
+            attached: vec![attached(id, alert)],
             ..Unfolded::default()
         })
         .await;

@@ -17,7 +17,7 @@ use crate::{
         run::{EpisodeId, Finish, Lane, Outcome, Run, RunId},
     },
     ids::Ids,
-    store::{Known, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded},
+    store::{Attached, Known, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded},
 };
 
 /// How long after a run's end a repeat means that the alert still fires: alerts outlive what they are about.
@@ -225,7 +225,11 @@ impl<'a> Fold<'a> {
             .and_then(|key| self.known.waiting.get(key))
             .map(|waiting| waiting.id);
         let id = waiting.unwrap_or_else(|| self.open_run(candidate, attempt));
-        self.unfolded.attached.push((id, episode));
+        self.unfolded.attached.push(Attached {
+            run: id,
+            lane: candidate.lane.clone(),
+            episode,
+        });
         let finished_at = candidate.object.is_err().then_some(self.now);
         self.known.runs.entry(episode).or_default().push(LastRun {
             lane: candidate.lane.clone(),

@@ -12,10 +12,9 @@ use crate::store::{AlertFilter, RunFilter};
 /// Tables of which there is never much: what is in force, and what is configured. All others grow.
 const SMALL: [&str; 5] = ["identity", "runbook_files", "holds", "clusters", "sqlite_master"];
 /// Indexes of work that waits: walking through them is walking through what is to be done.
-const WORK: [&str; 6] = [
+const WORK: [&str; 5] = [
     "posts_waiting",
     "runs_due",
-    "runs_open",
     "pauses_in_force",
     "messages_due",
     "runbook_versions_held",

@@ -91,7 +91,6 @@ CREATE TABLE runs (
     epoch BIGINT NOT NULL
 );
 CREATE INDEX runs_due ON runs (due_at) WHERE finished_at IS NULL;
-CREATE INDEX runs_open ON runs (id) WHERE finished_at IS NULL;
 CREATE INDEX runs_waiting_for_alerts ON runs (object_key) WHERE finished_at IS NULL AND root_key IS NULL;
 CREATE INDEX runs_on_root ON runs (root_key) WHERE finished_at IS NULL AND root_key IS NOT NULL;
 -- Runs under way, for each scope in which they may be limited.

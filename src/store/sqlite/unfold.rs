@@ -1,5 +1,7 @@
 //! From posts to episodes and runs: what is known of these alerts is read, decided upon, and written.
 
+use std::collections::HashMap;
+
 use rusqlite::params;
 
 use super::{
@@ -90,14 +92,7 @@ pub(in crate::store) fn write(tx: &Tx<'_>, unfolded: &Unfolded) -> Result<(), St
     seen(tx, &unfolded.seen)?;
     episodes(tx, &unfolded.episodes)?;
     runs(tx, &unfolded.runs)?;
-    let mut attach = tx.prepare_cached(
-        "INSERT INTO run_alerts (run_id, episode_id, lane, root_key, told_at)
-         SELECT r.id, e.id, r.lane, r.root_key, e.told_at FROM runs r, episodes e WHERE r.id = ?1 AND e.id = ?2
-         ON CONFLICT DO NOTHING",
-    )?;
-    for (run, episode) in &unfolded.attached {
-        attach.execute([run.to_string(), episode.to_string()])?;
-    }
+    attach(tx, unfolded)?;
     for cluster in &unfolded.clusters {
         tx.prepare_cached(
             "INSERT INTO clusters (value, first_seen_at, last_seen_at)
@@ -140,6 +135,28 @@ fn seen(tx: &Tx<'_>, seen: &[SeenEpisode]) -> Result<(), StoreError> {
             seen.reason.map(|reason| reason.as_str()),
         ])?;
         told.execute(params![id, told_at])?;
+    }
+    Ok(())
+}
+
+/// An episode that ends in the same batch has its end here too.
+fn attach(tx: &Tx<'_>, unfolded: &Unfolded) -> Result<(), StoreError> {
+    let seen = unfolded.seen.iter().map(|seen| (seen.id, seen.latest.closed));
+    let new = unfolded.episodes.iter().map(|new| (new.id, new.latest.closed));
+    let ended: HashMap<EpisodeId, i64> = seen
+        .chain(new)
+        .filter_map(|(id, closed)| Some((id, micros(closed?.told))))
+        .collect();
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO run_alerts (run_id, episode_id, lane, told_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )?;
+    for attached in &unfolded.attached {
+        insert.execute(params![
+            attached.run.to_string(),
+            attached.episode.to_string(),
+            attached.lane.0,
+            ended.get(&attached.episode),
+        ])?;
     }
     Ok(())
 }
