@@ -7,14 +7,10 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::{
-    sync::{Notify, oneshot},
-    time::timeout,
-};
+use tokio::sync::{Notify, oneshot};
 
 use super::Metrics;
 use crate::{
@@ -27,8 +23,6 @@ use crate::{
 /// Posts and bytes that one commit takes at the most: a batch must not delay the next one's start for long.
 const BATCH_POSTS: usize = 512;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
-/// How long a post waits for its commit before it is answered with 503. Real time: it is the disk that is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a post was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -131,13 +125,11 @@ impl Inbox {
             answer,
             observer: Observer::current(),
         });
-        match timeout(PATIENCE, answered).await {
-            Ok(committed) => committed
-                .map_err(|_| AcceptError::Closing)?
-                .map_err(AcceptError::Store)?,
-            // Whoever is skipped was not stored, unless its commit is under way: then it is stored twice, and unfolded once.
-            Err(_) => return Err(AcceptError::Store("it has been busy for too long".to_owned())),
-        }
+        // Whoever hangs up before its turn has come is skipped.
+        answered
+            .await
+            .map_err(|_| AcceptError::Closing)?
+            .map_err(AcceptError::Store)?;
         failpoint!(AcceptAfterCommit);
         self.0.metrics.truncated(truncated);
         Ok(alerts)

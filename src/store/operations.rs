@@ -101,7 +101,7 @@ impl Store {
         let unfolded = self
             .sqlite
             .writer
-            .write(move |tx| {
+            .write_much(move |tx| {
                 let known = unfold::known(tx, &fingerprints, &object_keys)?;
                 let (unfolded, told) = decide(known);
                 unfold::write(tx, &unfolded)?;

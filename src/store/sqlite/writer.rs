@@ -71,6 +71,10 @@ enum Message {
 pub(super) trait Work: Send {
     /// Whether anybody waits for what comes of it.
     fn is_wanted(&self) -> bool;
+    /// Whether it writes so much that whoever came before must not wait for it.
+    fn is_long(&self) -> bool {
+        false
+    }
     /// Writes; what it wrote is taken back when it fails.
     fn write(&mut self, tx: &Tx<'_>) -> Result<(), Option<StoreError>>;
     /// Answers, after the commit or what came instead of it.
@@ -116,12 +120,38 @@ impl Writer {
         T: Send + 'static,
         E: Failure,
     {
+        self.call(work, false).await
+    }
+
+    /// The same of a closure that writes much: it begins a transaction, so that those before it are not kept waiting. Those
+    /// behind it go along.
+    pub(in crate::store) async fn write_much<T, E>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: Failure,
+    {
+        self.call(work, true).await
+    }
+
+    async fn call<T, E>(
+        &self,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
+        is_long: bool,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: Failure,
+    {
         let (answer, answered) = oneshot::channel();
         self.send(Box::new(Call {
             work: Some(work),
             result: None,
             answer,
             observer: Observer::current(),
+            is_long,
         }))?;
         let busy = |why: &str| E::from(StoreError::Busy(why.to_owned()));
         match timeout(PATIENCE, answered).await {
@@ -171,6 +201,7 @@ struct Call<F, T, E> {
     answer: oneshot::Sender<Result<T, E>>,
     /// Whoever watches the failpoints of the caller sees those of the closure.
     observer: Observer,
+    is_long: bool,
 }
 
 impl<F, T, E> Work for Call<F, T, E>
@@ -181,6 +212,10 @@ where
 {
     fn is_wanted(&self) -> bool {
         !self.answer.is_closed()
+    }
+
+    fn is_long(&self) -> bool {
+        self.is_long
     }
 
     fn write(&mut self, tx: &Tx<'_>) -> Result<(), Option<StoreError>> {
@@ -216,9 +251,12 @@ struct Thread {
 impl Thread {
     fn serve(self, queue: &mpsc::Receiver<Message>) {
         while let Ok(first) = queue.recv() {
-            let mut together = Vec::new();
+            let mut together: Vec<Box<dyn Work>> = Vec::new();
             let mut next = Some(first);
             while let Some(Message::Work(work)) = next {
+                if work.is_long() {
+                    self.commit(std::mem::take(&mut together));
+                }
                 together.push(work);
                 next = (together.len() < TOGETHER).then(|| queue.try_recv().ok()).flatten();
             }
