@@ -13,11 +13,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    books::Books,
     clock::Clock,
     cluster::Cluster,
     domain::notify::Routes,
     readiness::Heartbeat,
+    runbooks::registry::Registry,
     store::{Store, StoreError},
 };
 
@@ -61,7 +61,7 @@ pub struct Parts {
     /// What keeps a run from doing harm.
     pub safeguards: Safeguards,
     /// The runbooks.
-    pub books: Books,
+    pub registry: Registry,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// What is counted.

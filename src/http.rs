@@ -34,14 +34,14 @@ use crate::{clock::Clock, intake::accept::Inbox, store::Store};
 
 pub mod admin;
 mod alertmanager;
-mod allowed;
 mod api;
 pub mod auth;
+mod authorized;
 mod body;
 mod error;
 mod fields;
 mod metrics;
-mod orders;
+mod requests;
 mod unread;
 
 #[cfg(test)]

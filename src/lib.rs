@@ -21,7 +21,6 @@
 pub mod failpoint;
 
 pub mod app;
-pub mod books;
 pub mod cel;
 pub mod cli;
 pub mod clock;

@@ -1,6 +1,6 @@
 //! What `/metrics` shows, and how a subsystem's metrics come to it.
 //!
-//! Each subsystem has its own: the files `metrics.rs` of `http`, `intake`, `engine`, `notify` and `books`. Label sets exist
+//! Each subsystem has its own: the files `metrics.rs` of `http`, `intake`, `engine`, `notify` and `runbooks`. Label sets exist
 //! before their first use, so that `rate()` works from zero. Labels are of closed lists of words; the names of runbooks are
 //! the only others.
 

@@ -17,16 +17,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    books::Books,
     clock::Clock,
     domain::next::after,
     limit::{Class, Limits},
+    runbooks::registry::Registry,
     store::{About, Delivery, DueMessage, MessageClaim, Posted, Store, StoreError},
 };
 
 mod compose;
 mod evidence;
 pub mod example;
+mod failures;
 mod incoming;
 mod message;
 mod metrics;
@@ -35,17 +36,16 @@ mod service;
 mod slack;
 mod teams;
 mod text;
-mod trouble;
 mod view;
 mod webhook;
 
+pub use failures::DeliveryFailures;
 pub use incoming::IncomingWebhook;
 pub use message::Composer;
 pub use metrics::Metrics;
 pub use service::{Failure, Service};
 pub use slack::Slack;
 pub use teams::Teams;
-pub use trouble::Troubles;
 pub use webhook::{Address, Webhook, sign};
 
 use metrics::Handled;
@@ -65,7 +65,7 @@ pub struct Notifier {
     /// The outbox.
     pub store: Store,
     /// The runbooks, for their templates.
-    pub books: Books,
+    pub registry: Registry,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -75,7 +75,7 @@ pub struct Notifier {
     /// What makes messages of runs.
     pub composer: Composer,
     /// What a person has to mend.
-    pub troubles: Troubles,
+    pub failures: DeliveryFailures,
     /// A name for this process, for the leases.
     pub owner: String,
 }

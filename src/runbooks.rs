@@ -4,7 +4,10 @@
 //! does not grow with their number, because those that name their `alertname` are looked up by it.
 
 mod files;
+pub mod registry;
 mod target;
+
+pub use registry::Metrics;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

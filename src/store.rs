@@ -23,7 +23,7 @@ pub use error::{OpenError, StoreError};
 pub use inbox::{Batch, NewPost, StoredPost};
 pub use messages::{About, Delivery, DueMessage, MessageClaim, Owed, Posted};
 pub use requests::{NewPause, PauseRow, PauseScope, RequestError};
-pub use runs::{Audit, Change, Claim, Claimed, CommitError, RunAlert, Story};
+pub use runs::{Audit, Change, Claim, Claimed, CommitError, RunAlert, RunHistory};
 use sqlite::Sqlite;
 pub use sqlite::retention::Ages;
 pub use unfolding::{Attached, Known, KnownEpisode, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded, WaitingRun};

@@ -13,7 +13,7 @@ use selfhealer::{
         episode::Latest,
         journal::Entry,
         reason::Reason,
-        run::{Binding, BoundAlert, Finish, Lane, Outcome, Phase, Run, Scope},
+        run::{Binding, BoundAlert, Finish, Outcome, Phase, Run, Scope, Track},
         runbook::{Guards, Mode},
         target::{ObjectRef, Root, Target},
     },
@@ -88,7 +88,7 @@ fn fill(file: &Path) {
          CREATE TEMP TABLE past AS WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {RUNS})
          SELECT i, printf('%08x-%04x-7000-8000-000000000000', 0x17000000 + i / 65536, i % 65536) AS id,
                 1600000000000000 + i * 30000000 AS at FROM n;
-         INSERT INTO runs (id, runbook, version, mode, lane, attempt, object, namespace, node, uid, root, root_key, phase,
+         INSERT INTO runs (id, runbook, version, mode, track, attempt, object, namespace, node, uid, root, root_key, phase,
              outcome, reason, detail, opened_at, settled_at, due_at, deadline, finished_at, sent, entries, lease_until, epoch)
          SELECT id, '{RUNBOOK}', 'v', 'enforce', 'enforce', 1, NULL, 'shop', 'node-1', 'u', '{json}', '{key}', 'finished',
              'succeeded', 'healthy', 'cart has 3 of 3 replicas ready', at, at, at, at, at, 1, 2, 0, 1 FROM past ORDER BY i;
@@ -197,14 +197,14 @@ async fn open_run(store: &Store, ids: &Ids, clock: &dyn Clock) -> selfhealer::do
                 deadline: now + Duration::from_secs(1800),
                 attempt: 1,
             },
-            lane: Lane::of(Mode::Enforce, RUNBOOK),
+            track: Track::of(Mode::Enforce, RUNBOOK),
             object_key: None,
             settled: now,
             finish: None,
         }],
         attached: vec![Attached {
             run,
-            lane: Lane::of(Mode::Enforce, RUNBOOK),
+            track: Track::of(Mode::Enforce, RUNBOOK),
             episode,
         }],
         ..Unfolded::default()

@@ -107,7 +107,7 @@ async fn unfolder(folder: &Path, runbooks: usize, alerts: usize, posts: u64) -> 
     // What waits is counted at the start.
     let Service { unfolder, .. } = service(&config).await;
     assert_eq!(unfolder.waiting.load(Ordering::Relaxed), posts * alerts as u64);
-    assert_eq!(unfolder.books.in_force().set.len(), runbooks);
+    assert_eq!(unfolder.registry.snapshot().set.len(), runbooks);
     unfolder
 }
 

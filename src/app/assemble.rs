@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Metrics, messages, parts::Parts, reload::Reload, retention::Retention};
 use crate::{
-    books::Books,
     clock::Clock,
     cluster::Cluster,
     config::Config,
@@ -23,10 +22,11 @@ use crate::{
         unfold::{self, Unfolder},
     },
     limit::Limits,
-    notify::{self, Composer, Notifier, Troubles},
+    notify::{self, Composer, DeliveryFailures, Notifier},
     outbound::Outbound,
     readiness::{Readiness, State},
     runbooks::RunbookSet,
+    runbooks::registry::Registry,
     store::Store,
 };
 
@@ -70,7 +70,7 @@ pub struct Service {
     /// What is remembered.
     pub store: Store,
     /// The runbooks.
-    pub books: Books,
+    pub registry: Registry,
     /// What is counted.
     pub metrics: Metrics,
     /// How the parts are.
@@ -105,20 +105,20 @@ pub struct Stop {
 /// Opens the store, reads the runbooks, and puts everything together.
 pub async fn assemble(config: &Config, ports: Ports) -> anyhow::Result<Service> {
     let store = Store::open(&config.store.path, ports.clock.clone(), ports.ids.clone()).await?;
-    let books = Books::new(config.mode, config.modes.clone());
+    let registry = Registry::new(config.mode, config.modes.clone());
     // Before they are read: what changes while they are is read again.
     let stamp = RunbookSet::stamp(&config.runbooks);
-    books
+    registry
         .load(&config.runbooks, &store)
         .await
         .context("keeping the runbooks")?;
-    let mut service = beside(config, ports, store, books).await?;
+    let mut service = beside(config, ports, store, registry).await?;
     service.reload.stamp = stamp;
     Ok(service)
 }
 
 /// The same on a store that is open and runbooks that are read, as replicas of one service will share them.
-pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -> anyhow::Result<Service> {
+pub async fn beside(config: &Config, ports: Ports, store: Store, registry: Registry) -> anyhow::Result<Service> {
     let Ports {
         clock,
         ids,
@@ -134,14 +134,14 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
     let reload = Reload {
         paths: config.runbooks.clone(),
         stamp: RunbookSet::stamp(&config.runbooks),
-        books: books.clone(),
+        registry: registry.clone(),
         store: store.clone(),
         metrics: metrics.clone(),
         clock: clock.clone(),
         health: readiness.part("runbooks"),
     };
-    reload.tell(&books.in_force());
-    let troubles = Troubles::new(readiness.part("messages"));
+    reload.tell(&registry.snapshot());
+    let failures = DeliveryFailures::new(readiness.part("messages"));
 
     let waiting = store.waiting_alerts().await.context("counting the inbox")?;
     metrics.intake.waiting(waiting);
@@ -158,7 +158,7 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
     let own = config.cluster.as_ref();
     let unfolder = Unfolder {
         store: store.clone(),
-        books: books.clone(),
+        registry: registry.clone(),
         clock: clock.clone(),
         ids: ids.clone(),
         metrics: metrics.intake.clone(),
@@ -178,7 +178,7 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
         store: store.clone(),
         cluster,
         safeguards,
-        books: books.clone(),
+        registry: registry.clone(),
         clock: clock.clone(),
         metrics: metrics.engine.clone(),
         options: engine::Options {
@@ -194,12 +194,12 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
     });
     let notifier = Notifier {
         store: store.clone(),
-        books: books.clone(),
+        registry: registry.clone(),
         clock: clock.clone(),
         metrics: metrics.notify.clone(),
         limits: Limits::new(&clock),
         composer: Composer::new(config.external_url.as_deref()),
-        troubles,
+        failures,
         owner,
     };
     Ok(Service {
@@ -211,7 +211,7 @@ pub async fn beside(config: &Config, ports: Ports, store: Store, books: Books) -
         },
         clock,
         store,
-        books,
+        registry,
         metrics,
         readiness,
         inbox,

@@ -19,7 +19,7 @@ pub fn public(config: &Config, service: &Service, draining: &Draining) -> anyhow
             permissions: token.permissions.iter().copied().collect(),
         })
         .collect();
-    let books = service.books.clone();
+    let registry = service.registry.clone();
     Ok(Public {
         inbox: service.inbox.clone(),
         store: service.store.clone(),
@@ -30,7 +30,7 @@ pub fn public(config: &Config, service: &Service, draining: &Draining) -> anyhow
             body_timeout: config.limits.body_timeout,
         },
         metrics: service.metrics.http.clone(),
-        runbooks: Arc::new(move || books.items()),
+        runbooks: Arc::new(move || registry.items()),
         wake: service.wake.clone(),
         draining: draining.clone(),
         clock: service.clock.clone(),

@@ -1,6 +1,6 @@
 //! The metrics of all subsystems, and the page that shows them.
 
-use crate::{books, engine, http, intake, metrics::Page, notify};
+use crate::{engine, http, intake, metrics::Page, notify, runbooks};
 
 /// All metrics of the service. Each part is given its own.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct Metrics {
     /// Of messages.
     pub notify: notify::Metrics,
     /// Of runbooks.
-    pub books: books::Metrics,
+    pub runbooks: runbooks::Metrics,
 }
 
 impl Default for Metrics {
@@ -32,13 +32,13 @@ impl Metrics {
         let intake = intake::Metrics::default();
         let engine = engine::Metrics::default();
         let notify = notify::Metrics::default();
-        let books = books::Metrics::default();
+        let runbooks = runbooks::Metrics::default();
         let page = Page::new(|registry| {
             http.register(registry);
             intake.register(registry);
             engine.register(registry);
             notify.register(registry);
-            books.register(registry);
+            runbooks.register(registry);
         });
         Self {
             page,
@@ -46,7 +46,7 @@ impl Metrics {
             intake,
             engine,
             notify,
-            books,
+            runbooks,
         }
     }
 }
@@ -56,12 +56,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::{books::InForce, domain::reason::Reason};
+    use crate::{domain::reason::Reason, runbooks::registry::Snapshot};
 
     #[test]
     fn the_page_has_each_family_once_with_all_its_series() {
         let metrics = Metrics::new();
-        metrics.books.loaded(&InForce::default());
+        metrics.runbooks.loaded(&Snapshot::default());
         metrics.engine.known_runbook("web");
         let text = metrics.page.encode().unwrap();
         let mut families: Vec<&str> = text.lines().filter(|line| line.starts_with("# ")).collect();

@@ -6,10 +6,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
 use crate::{
-    books::{Books, InForce},
     clock::Clock,
     readiness::Handle,
     runbooks::RunbookSet,
+    runbooks::registry::{Registry, Snapshot},
     store::Store,
 };
 
@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// What reloading touches.
 pub(super) struct Reload {
     pub paths: Vec<PathBuf>,
-    pub books: Books,
+    pub registry: Registry,
     pub store: Store,
     pub metrics: Metrics,
     pub clock: Arc<dyn Clock>,
@@ -40,13 +40,13 @@ impl Reload {
             if stamp == self.stamp {
                 continue;
             }
-            match self.books.load(&self.paths, &self.store).await {
-                Ok(in_force) => {
+            match self.registry.load(&self.paths, &self.store).await {
+                Ok(snapshot) => {
                     self.stamp = stamp;
-                    self.tell(&in_force);
+                    self.tell(&snapshot);
                     tracing::info!(
-                        loaded = in_force.set.len(),
-                        broken = in_force.broken,
+                        loaded = snapshot.set.len(),
+                        broken = snapshot.broken,
                         "the runbooks were read again"
                     );
                 }
@@ -62,24 +62,24 @@ impl Reload {
     }
 
     /// Log, metrics and readiness of what was read.
-    pub fn tell(&self, in_force: &InForce) {
-        for problem in &in_force.problems {
+    pub fn tell(&self, snapshot: &Snapshot) {
+        for problem in &snapshot.problems {
             tracing::warn!("runbook: {}", problem.render(false));
         }
-        self.metrics.books.loaded(in_force);
-        for compiled in in_force.set.iter() {
+        self.metrics.runbooks.loaded(snapshot);
+        for compiled in snapshot.set.iter() {
             self.metrics.engine.known_runbook(&compiled.runbook.name);
         }
-        if in_force.broken == 0 {
+        if snapshot.broken == 0 {
             return self.health.ok();
         }
-        let places = in_force.problems.iter();
+        let places = snapshot.problems.iter();
         let places: Vec<_> = places
             .map(|problem| format!("{}:{}", problem.file, problem.line))
             .collect();
         self.health.warn(format!(
             "refused files: {}; what they last held runs in shadow: {}",
-            in_force.broken,
+            snapshot.broken,
             places.join(", ")
         ));
     }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::assemble::Service;
 use crate::{
-    books::Books,
     engine::Engine,
     intake::{accept::Inbox, unfold::Unfolder},
     notify::{self, Notifier},
+    runbooks::registry::Registry,
     store::{Store, StoreError},
 };
 
@@ -18,7 +18,7 @@ pub struct Stepped {
     /// What is remembered.
     pub store: Store,
     /// The runbooks.
-    pub books: Books,
+    pub registry: Registry,
     /// Where posts go; they are committed without being told to, since whoever posts waits for it.
     pub inbox: Inbox,
     unfolder: Unfolder,
@@ -32,7 +32,7 @@ impl Stepped {
     pub fn new(service: Service) -> Self {
         Self {
             store: service.store,
-            books: service.books,
+            registry: service.registry,
             inbox: service.inbox,
             unfolder: service.unfolder,
             engine: service.engine,

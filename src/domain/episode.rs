@@ -33,7 +33,7 @@ pub struct Closed {
 
 /// What an alert means for the episodes of its fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
+pub enum Transition {
     /// A firing that was not known.
     Opens {
         /// When it began.
@@ -62,17 +62,17 @@ pub enum Meaning {
 }
 
 /// Weighs one alert.
-pub fn weigh(latest: Option<Latest>, alert: &Alert, received: Timestamp) -> Meaning {
+pub fn classify(latest: Option<Latest>, alert: &Alert, received: Timestamp) -> Transition {
     let started = alert.started(received);
     match (alert.status, latest) {
-        (Status::Firing, None) => Meaning::Opens { started },
+        (Status::Firing, None) => Transition::Opens { started },
         (
             Status::Firing,
             Some(Latest {
                 started: known,
                 closed: None,
             }),
-        ) => Meaning::Continues {
+        ) => Transition::Continues {
             started: started.min(known),
         },
         (
@@ -82,14 +82,14 @@ pub fn weigh(latest: Option<Latest>, alert: &Alert, received: Timestamp) -> Mean
             }),
         ) => {
             if started >= closed.ended {
-                Meaning::Opens { started }
+                Transition::Opens { started }
             } else if received.duration_since(closed.told) >= signed(GROUP_INTERVAL) {
-                Meaning::Reopens
+                Transition::Reopens
             } else {
-                Meaning::StaleFiring
+                Transition::StaleFiring
             }
         }
-        (Status::Resolved, None) => Meaning::OpensClosed {
+        (Status::Resolved, None) => Transition::OpensClosed {
             started,
             closed: closed(alert, received),
         },
@@ -103,9 +103,9 @@ pub fn weigh(latest: Option<Latest>, alert: &Alert, received: Timestamp) -> Mean
             let closed = closed(alert, received);
             // An end before the beginning belongs to the firing before this one.
             if closed.ended < known {
-                Meaning::StaleResolved
+                Transition::StaleResolved
             } else {
-                Meaning::Closes(closed)
+                Transition::Closes(closed)
             }
         }
         (
@@ -115,12 +115,12 @@ pub fn weigh(latest: Option<Latest>, alert: &Alert, received: Timestamp) -> Mean
             }),
         ) => {
             if started >= known.ended {
-                Meaning::OpensClosed {
+                Transition::OpensClosed {
                     started,
                     closed: closed(alert, received),
                 }
             } else {
-                Meaning::StaleResolved
+                Transition::StaleResolved
             }
         }
     }
@@ -182,40 +182,40 @@ mod tests {
         let firing = |starts| alert(Firing, starts, None);
         let resolved = |starts, ends| alert(Resolved, starts, Some(ends));
         let closes = |ended, told| {
-            Meaning::Closes(Closed {
+            Transition::Closes(Closed {
                 ended: at(ended),
                 told: at(told),
             })
         };
         let cases = [
-            ("first firing", None, firing(0), 5, Meaning::Opens { started: at(0) }),
+            ("first firing", None, firing(0), 5, Transition::Opens { started: at(0) }),
             (
                 "from a clock that is ahead",
                 None,
                 firing(60),
                 5,
-                Meaning::Opens { started: at(5) },
+                Transition::Opens { started: at(5) },
             ),
             (
                 "a repeat",
                 open(0),
                 firing(0),
                 600,
-                Meaning::Continues { started: at(0) },
+                Transition::Continues { started: at(0) },
             ),
             (
                 "another peer saw it earlier",
                 open(10),
                 firing(0),
                 600,
-                Meaning::Continues { started: at(0) },
+                Transition::Continues { started: at(0) },
             ),
             (
                 "Alertmanager restarted and knows a later start",
                 open(0),
                 firing(99),
                 600,
-                Meaning::Continues { started: at(0) },
+                Transition::Continues { started: at(0) },
             ),
             ("the end", open(0), resolved(0, 50), 55, closes(50, 55)),
             (
@@ -231,42 +231,42 @@ mod tests {
                 open(100),
                 resolved(0, 50),
                 155,
-                Meaning::StaleResolved,
+                Transition::StaleResolved,
             ),
             (
                 "the end twice",
                 over(0, 50, 55),
                 resolved(0, 50),
                 60,
-                Meaning::StaleResolved,
+                Transition::StaleResolved,
             ),
             (
                 "the next firing",
                 over(0, 50, 55),
                 firing(90),
                 95,
-                Meaning::Opens { started: at(90) },
+                Transition::Opens { started: at(90) },
             ),
             (
                 "a firing that was overtaken by its end",
                 over(0, 50, 55),
                 firing(0),
                 60,
-                Meaning::StaleFiring,
+                Transition::StaleFiring,
             ),
             (
                 "a firing that goes on after its end",
                 over(0, 50, 55),
                 firing(0),
                 55 + 300,
-                Meaning::Reopens,
+                Transition::Reopens,
             ),
             (
                 "an end whose firing we never saw",
                 None,
                 resolved(0, 50),
                 55,
-                Meaning::OpensClosed {
+                Transition::OpensClosed {
                     started: at(0),
                     closed: Closed {
                         ended: at(50),
@@ -279,7 +279,7 @@ mod tests {
                 over(0, 50, 55),
                 resolved(80, 90),
                 95,
-                Meaning::OpensClosed {
+                Transition::OpensClosed {
                     started: at(80),
                     closed: Closed {
                         ended: at(90),
@@ -289,7 +289,7 @@ mod tests {
             ),
         ];
         for (name, latest, alert, received, expected) in cases {
-            assert_eq!(weigh(latest, &alert, at(received)), expected, "{name}");
+            assert_eq!(classify(latest, &alert, at(received)), expected, "{name}");
         }
     }
 }

@@ -105,12 +105,12 @@ pub struct Scope {
 
 /// Which history a run counts in: what only looks must change nothing for what acts.
 ///
-/// Runs that enforce share one lane; those in shadow and dryRun have one per mode and runbook.
+/// Runs that enforce share one track; those in shadow and dryRun have one per mode and runbook.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lane(pub String);
+pub struct Track(pub String);
 
-impl Lane {
-    /// The lane of a runbook's runs in a mode.
+impl Track {
+    /// The track of a runbook's runs in a mode.
     pub fn of(mode: Mode, runbook: &str) -> Self {
         match mode {
             Mode::Enforce => Self("enforce".to_owned()),

@@ -111,7 +111,7 @@ impl Engine {
             }
         };
         let version = &claimed.run.version;
-        let Some(runbook) = self.books.version(&self.store, version).await? else {
+        let Some(runbook) = self.registry.version(&self.store, version).await? else {
             tracing::error!(
                 reason = Reason::RunbookUnreadable.as_str(),
                 runbook = claimed.run.runbook,
@@ -126,10 +126,10 @@ impl Engine {
             return Ok(None);
         };
         let mut run = claimed.run.clone();
-        let in_force = self.books.in_force();
-        let current = in_force.set.get(&run.runbook);
+        let snapshot = self.registry.snapshot();
+        let current = snapshot.set.get(&run.runbook);
         // A runbook that was removed acts no more.
-        let allowed = current.map_or(Mode::Shadow, |current| self.books.mode(&in_force, current));
+        let allowed = current.map_or(Mode::Shadow, |current| self.registry.mode(&snapshot, current));
         run.mode = run.mode.min(allowed);
         let guards = match current {
             Some(current) => runbook.runbook.guards.stricter(&current.runbook.guards),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     ApiError, Service,
-    allowed::{Allowed, Ingest},
+    authorized::{Authorized, Ingest},
     error::only,
     metrics::Answer,
 };
@@ -21,7 +21,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
 /// Takes the shared service for the counter only: also a refused caller's answer is counted.
 async fn post(
     service: web::Data<Service>,
-    allowed: Result<Allowed<Ingest>, ApiError>,
+    allowed: Result<Authorized<Ingest>, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
     let answer = if service.public.draining.began() {
         Err(ApiError::Draining)
@@ -34,7 +34,7 @@ async fn post(
 }
 
 /// How many alerts were committed.
-async fn receive(allowed: Result<Allowed<Ingest>, ApiError>) -> Result<u32, ApiError> {
+async fn receive(allowed: Result<Authorized<Ingest>, ApiError>) -> Result<u32, ApiError> {
     let mut allowed = allowed?;
     let (who, source) = (allowed.who.clone(), allowed.source.clone());
     let committed = commit(&mut allowed).await;
@@ -51,7 +51,7 @@ async fn receive(allowed: Result<Allowed<Ingest>, ApiError>) -> Result<u32, ApiE
     committed
 }
 
-async fn commit(allowed: &mut Allowed<Ingest>) -> Result<u32, ApiError> {
+async fn commit(allowed: &mut Authorized<Ingest>) -> Result<u32, ApiError> {
     let body = allowed.body().await?;
     if body.bytes.is_empty() {
         return Err(ApiError::malformed("the body is empty"));

@@ -1,4 +1,4 @@
-//! `/api/v1`: what is read. The orders that people give stand in [`orders`].
+//! `/api/v1`: what is read. The orders that people give stand in [`requests`].
 
 use actix_web::{HttpResponse, web};
 use serde_json::json;
@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::{
     ApiError,
-    allowed::{Allowed, View},
+    authorized::{Authorized, View},
     error::only,
     fields::{Fields, wrong},
-    orders,
+    requests,
 };
 use crate::{
     domain::run::{Outcome, Phase, RunId},
@@ -30,21 +30,21 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
         .service(read("/api/v1/runs").route(web::get().to(runs)))
         .service(read("/api/v1/runs/{id}").route(web::get().to(run)))
         .service(read("/api/v1/runbooks").route(web::get().to(runbooks)))
-        .service(order("/api/v1/runs/{id}/cancel").route(web::post().to(orders::cancel)))
+        .service(order("/api/v1/runs/{id}/cancel").route(web::post().to(requests::cancel)))
         .service(
             web::resource("/api/v1/pauses")
                 .route(web::get().to(pauses))
-                .route(web::post().to(orders::pause))
+                .route(web::post().to(requests::pause))
                 .default_service(only("GET, POST")),
         )
         .service(
             web::resource("/api/v1/pauses/{id}")
-                .route(web::delete().to(orders::resume))
+                .route(web::delete().to(requests::resume))
                 .default_service(only("DELETE")),
         );
 }
 
-async fn alerts(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
+async fn alerts(allowed: Authorized<View>) -> Result<HttpResponse, ApiError> {
     let mut query = allowed.query(&["alertname", "status", "cursor", "limit"])?;
     let alertname = query.text("alertname")?;
     let status = query.word("status", &["firing", "resolved"])?;
@@ -57,7 +57,7 @@ async fn alerts(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(page))
 }
 
-async fn runs(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
+async fn runs(allowed: Authorized<View>) -> Result<HttpResponse, ApiError> {
     let mut query = allowed.query(&["runbook", "phase", "outcome", "namespace", "cursor", "limit"])?;
     let outcomes: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
     let filter = RunFilter {
@@ -71,18 +71,18 @@ async fn runs(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(page))
 }
 
-async fn run(allowed: Allowed<View>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+async fn run(allowed: Authorized<View>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     allowed.query(&[])?;
     let run = allowed.public().store.run(run_id(&id)?).await?;
     Ok(HttpResponse::Ok().json(run.ok_or(ApiError::NotFound("run with this id"))?))
 }
 
-async fn runbooks(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
+async fn runbooks(allowed: Authorized<View>) -> Result<HttpResponse, ApiError> {
     allowed.query(&[])?;
     Ok(HttpResponse::Ok().json(json!({"items": (allowed.public().runbooks)()})))
 }
 
-async fn pauses(allowed: Allowed<View>) -> Result<HttpResponse, ApiError> {
+async fn pauses(allowed: Authorized<View>) -> Result<HttpResponse, ApiError> {
     allowed.query(&[])?;
     let pauses = allowed.public().store.pauses().await?;
     Ok(HttpResponse::Ok().json(json!({"items": pauses})))

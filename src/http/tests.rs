@@ -32,7 +32,7 @@ use crate::{
 mod admin;
 mod alerts;
 mod lists;
-mod orders;
+mod requests;
 mod sockets;
 
 /// What a test may set.

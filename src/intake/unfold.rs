@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
 use crate::{
-    books::Books,
     clock::Clock,
     domain::alert::{Fingerprint, Notification},
     ids::Ids,
     readiness::Handle,
+    runbooks::registry::Registry,
     store::{Store, StoreError, StoredPost},
 };
 
@@ -55,7 +55,7 @@ pub struct Unfolder {
     /// The store.
     pub store: Store,
     /// The runbooks.
-    pub books: Books,
+    pub registry: Registry,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where ids come from.
@@ -131,12 +131,12 @@ impl Unfolder {
             return Ok(0);
         }
         let alerts = stored.iter().map(|post| u64::from(post.alerts)).sum();
-        let in_force = self.books.in_force();
+        let snapshot = self.registry.snapshot();
         let mut posts = Vec::with_capacity(stored.len());
         for stored in stored {
             match serde_json::from_slice::<Notification>(&stored.body) {
                 Ok(notification) => {
-                    let candidates = candidates(&self.books, &in_force, &notification);
+                    let candidates = candidates(&self.registry, &snapshot, &notification);
                     posts.push(Post {
                         stored: StoredPost {
                             body: Vec::new(),

@@ -13,7 +13,7 @@ use crate::{
         step::StepAction,
     },
     runbooks::Compiled,
-    store::{About, DueMessage, StoreError, Story},
+    store::{About, DueMessage, RunHistory, StoreError},
 };
 
 /// Something to send, and what is owed when it was.
@@ -48,23 +48,23 @@ impl Notifier {
         run: RunId,
         perhaps_twice: bool,
     ) -> Result<Option<Composition>, StoreError> {
-        let Some((story, runbook, view)) = self.view(run).await? else {
+        let Some((history, runbook, view)) = self.view(run).await? else {
             return Ok(None);
         };
         // Without edits, only the first and the last state are told.
         if !service.can_edit() && due.told > 0 && view.phase != Phase::Finished {
             return Ok(None);
         }
-        let mut composed = self.composer.run(&due.id, &story, &view, runbook.as_deref());
+        let mut composed = self.composer.run(&due.id, &history, &view, runbook.as_deref());
         if let Some(problem) = composed.problem {
-            self.troubles.template(&story.run.runbook, view.phase, &problem);
+            self.failures.template(&history.run.runbook, view.phase, &problem);
             self.metrics.templates_failed.inc();
         }
         composed.message.plain = due.plain;
         composed.message.perhaps_twice = perhaps_twice;
         let mut replies = Vec::new();
         if service.can_edit() && service.is_for_people() {
-            let shared = shared_evidence(&story, runbook.as_deref());
+            let shared = shared_evidence(&history, runbook.as_deref());
             replies.extend(shared.map(|entry| About::Evidence { run, entry }));
             replies.extend(composed.message.mention.take().map(|_| About::Mention { run }));
         }
@@ -116,17 +116,17 @@ impl Notifier {
         entry: usize,
         perhaps_twice: bool,
     ) -> Result<Option<Composition>, StoreError> {
-        let (Some(parent), Some(story)) = (&due.posted, self.store.story(run).await?) else {
+        let (Some(parent), Some(history)) = (&due.posted, self.store.history(run).await?) else {
             return Ok(None);
         };
         let Some(Recorded {
             at,
             entry: Entry::Done { result, .. },
-        }) = story.journal.as_ref().ok().and_then(|journal| journal.get(entry))
+        }) = history.journal.as_ref().ok().and_then(|journal| journal.get(entry))
         else {
             return Ok(None);
         };
-        let object = story.run.object.as_ref().map(named).unwrap_or_default();
+        let object = history.run.object.as_ref().map(named).unwrap_or_default();
         Ok(Some(Composition {
             told: due.wanted,
             call: Call::Evidence {
@@ -180,19 +180,22 @@ impl Notifier {
     }
 
     /// A run that is still there and whose journal can be read, as messages tell it.
-    async fn view(&self, run: RunId) -> Result<Option<(Story, Option<std::sync::Arc<Compiled>>, View)>, StoreError> {
-        let Some(story) = self.store.story(run).await? else {
+    async fn view(
+        &self,
+        run: RunId,
+    ) -> Result<Option<(RunHistory, Option<std::sync::Arc<Compiled>>, View)>, StoreError> {
+        let Some(history) = self.store.history(run).await? else {
             return Ok(None);
         };
-        let runbook = self.books.version(&self.store, &story.run.version).await?;
-        let view = self.composer.view(&story, runbook.as_deref());
-        Ok(view.map(|view| (story, runbook, view)))
+        let runbook = self.registry.version(&self.store, &history.run.version).await?;
+        let view = self.composer.view(&history, runbook.as_deref());
+        Ok(view.map(|view| (history, runbook, view)))
     }
 }
 
 /// Entries with evidence that the runbook shares.
-fn shared_evidence<'a>(story: &'a Story, runbook: Option<&'a Compiled>) -> impl Iterator<Item = usize> + 'a {
-    let journal: &[Recorded] = story.journal.as_deref().unwrap_or_default();
+fn shared_evidence<'a>(history: &'a RunHistory, runbook: Option<&'a Compiled>) -> impl Iterator<Item = usize> + 'a {
+    let journal: &[Recorded] = history.journal.as_deref().unwrap_or_default();
     let shares = move |step: usize| {
         runbook
             .and_then(|runbook| runbook.runbook.steps.get(step))

@@ -24,7 +24,7 @@ use crate::{
         target::{ObjectRef, Root, Target},
     },
     runbooks::Compiled,
-    store::{RunAlert, Story},
+    store::{RunAlert, RunHistory},
 };
 
 /// A moment of a run that a message tells of.
@@ -73,10 +73,10 @@ pub fn example(
     alerts: &[Alert],
     moment: Moment,
 ) -> Example {
-    let story = story(runbook, object, alerts, moment);
-    let id = story.run.id.to_string();
-    let view = composer.view(&story, Some(runbook));
-    let composed = view.map(|view: View| composer.run(&id, &story, &view, Some(runbook)));
+    let history = history(runbook, object, alerts, moment);
+    let id = history.run.id.to_string();
+    let view = composer.view(&history, Some(runbook));
+    let composed = view.map(|view: View| composer.run(&id, &history, &view, Some(runbook)));
     match composed {
         Some(composed) => Example {
             text: as_text(&composed.message),
@@ -105,7 +105,7 @@ fn as_text(message: &Message) -> String {
     text
 }
 
-fn story(runbook: &Compiled, object: &ObjectRef, alerts: &[Alert], moment: Moment) -> Story {
+fn history(runbook: &Compiled, object: &ObjectRef, alerts: &[Alert], moment: Moment) -> RunHistory {
     let fired = alerts
         .iter()
         .map(|alert| alert.starts_at.0)
@@ -149,7 +149,7 @@ fn story(runbook: &Compiled, object: &ObjectRef, alerts: &[Alert], moment: Momen
         journal.step(step, &declared.action, &target);
     }
     journal.end(runbook, moment);
-    Story {
+    RunHistory {
         run: Run {
             id: RunId(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001)),
             runbook: runbook.runbook.name.clone(),

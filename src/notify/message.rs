@@ -12,7 +12,7 @@ use crate::{
     domain::{notify::Notify, run::Phase},
     render::message::MessageTemplate,
     runbooks::Compiled,
-    store::Story,
+    store::RunHistory,
 };
 
 /// Our own words, for every phase.
@@ -78,14 +78,14 @@ impl Composer {
     }
 
     /// The view of a run whose journal can be read.
-    pub fn view(&self, story: &Story, runbook: Option<&Compiled>) -> Option<View> {
-        let journal = story.journal.as_ref().ok()?;
+    pub fn view(&self, history: &RunHistory, runbook: Option<&Compiled>) -> Option<View> {
+        let journal = history.journal.as_ref().ok()?;
         let runbook = runbook.map(|compiled| &compiled.runbook);
-        Some(View::new(story, journal, runbook, self.base.as_deref()))
+        Some(View::new(history, journal, runbook, self.base.as_deref()))
     }
 
     /// The message about one run.
-    pub fn run(&self, id: &str, story: &Story, view: &View, runbook: Option<&Compiled>) -> Composed {
+    pub fn run(&self, id: &str, history: &RunHistory, view: &View, runbook: Option<&Compiled>) -> Composed {
         let values = view.values(escape);
         let own = runbook.and_then(|runbook| runbook.messages.get(&view.phase));
         let (text, problem) = match own.map(|template| template.render(&values)) {
@@ -94,7 +94,7 @@ impl Composer {
             Some(Err(error)) => (self.words(&values), Some(error.to_string())),
             None => (self.words(&values), None),
         };
-        let run = &story.run;
+        let run = &history.run;
         let mut footer = match self.link(&format!("/api/v1/runs/{}", run.id)) {
             Some(link) => format!("<{link}|run {}>", run.id),
             None => format!("run {}", run.id),

@@ -41,7 +41,7 @@ impl Notifier {
         let now = self.clock.now();
         let error = match answer {
             Ok(posted) => {
-                self.troubles.over(sink, &sent.due.channel);
+                self.failures.over(sink, &sent.due.channel);
                 let told = Delivery::Told {
                     told: composed.told,
                     posted: posted.filter(|_| !due.is_reply()),
@@ -113,7 +113,7 @@ impl Notifier {
         failure: Failure,
         words: &str,
     ) -> (Handled, Delivery, bool) {
-        self.troubles.report(service.sink(), &sent.due.channel, failure, words);
+        self.failures.report(service.sink(), &sent.due.channel, failure, words);
         let never = Delivery::GivenUp {
             failure: failure.as_str(),
         };

@@ -21,7 +21,7 @@ use crate::{
         journal::{Entry, Intent},
         notify::{Destination, Sink, worth_telling},
         reason::Reason,
-        run::{Binding, BoundAlert, Finish, Lane, Outcome, Run},
+        run::{Binding, BoundAlert, Finish, Outcome, Run, Track},
         runbook::Mode,
         state::State,
         step::Evidence,
@@ -161,14 +161,14 @@ impl World {
                     deadline: now + Duration::from_secs(7_200),
                     attempt: 1,
                 },
-                lane: Lane::of(Mode::Enforce, "r"),
+                track: Track::of(Mode::Enforce, "r"),
                 object_key: Some(pod.to_owned()),
                 settled: now,
                 finish: None,
             }],
             attached: vec![Attached {
                 run,
-                lane: Lane::of(Mode::Enforce, "r"),
+                track: Track::of(Mode::Enforce, "r"),
                 episode,
             }],
             ..Unfolded::default()
@@ -279,8 +279,8 @@ impl World {
             .await;
     }
 
-    pub async fn story(&self, healing: &Healing) -> crate::store::Story {
-        self.store.story(healing.claimed.run.id).await.unwrap().unwrap()
+    pub async fn story(&self, healing: &Healing) -> crate::store::RunHistory {
+        self.store.history(healing.claimed.run.id).await.unwrap().unwrap()
     }
 
     /// Delivers whatever is due until nothing is left, at most for so long; moves the clock from one moment to the next.
@@ -340,12 +340,12 @@ pub(super) fn notifier(store: &Store, clock: &Arc<ManualClock>) -> Notifier {
     let clock: Arc<dyn Clock> = clock.clone();
     Notifier {
         store: store.clone(),
-        books: Books::new(Mode::Enforce, BTreeMap::new()),
+        registry: Registry::new(Mode::Enforce, BTreeMap::new()),
         clock: clock.clone(),
         metrics: Metrics::default(),
         limits: Limits::new(&clock),
         composer: Composer::new(Some("https://selfhealer.example")),
-        troubles: Troubles::default(),
+        failures: DeliveryFailures::default(),
         owner: "me".to_owned(),
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         state::State,
         target::ObjectRef,
     },
-    store::{RunAlert, Story},
+    store::{RunAlert, RunHistory},
 };
 
 /// Alerts that a message shows; it tells how many there are.
@@ -51,15 +51,15 @@ struct Step {
 
 impl View {
     /// A run, its runbook if it can still be read, and where its link begins.
-    pub fn new(story: &Story, journal: &[Recorded], runbook: Option<&Runbook>, base: Option<&str>) -> Self {
+    pub fn new(history: &RunHistory, journal: &[Recorded], runbook: Option<&Runbook>, base: Option<&str>) -> Self {
         let state = State::fold(journal);
         let phase = state.phase();
-        let object = story.run.object.as_ref();
+        let object = history.run.object.as_ref();
         let name = object.map_or_else(|| "an unknown target".to_owned(), named);
         let (emoji, headline) = headline(&state, &name);
-        let first = story.alerts.first();
+        let first = history.alerts.first();
         let end = journal.last().filter(|_| state.finished.is_some()).map(|last| last.at);
-        let run = &story.run;
+        let run = &history.run;
         let finish = state.finished.as_ref();
         let mut values = json!({
             "headline": headline,
@@ -68,9 +68,9 @@ impl View {
             "alertname": first.and_then(|alert| alert.labels.get("alertname")),
             "labels": first.map(|alert| &alert.labels),
             "annotations": first.map(|alert| &alert.annotations),
-            "alerts": story.alerts.iter().take(ALERTS).map(alert).collect::<Vec<_>>(),
-            "alertCount": story.alerts.len(),
-            "more": story.alerts.len().saturating_sub(1),
+            "alerts": history.alerts.iter().take(ALERTS).map(alert).collect::<Vec<_>>(),
+            "alertCount": history.alerts.len(),
+            "more": history.alerts.len().saturating_sub(1),
             "run": {
                 "id": run.id,
                 "runbook": run.runbook,

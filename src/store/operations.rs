@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{
     Admission, Admitted, Ages, AlertFilter, AlertView, Batch, Change, Claim, Claimed, CommitError, Delivery,
     DueMessage, Known, MessageClaim, NewPause, NewPost, OpenError, Page, PauseRow, RequestError, RunDetail, RunFilter,
-    RunView, Store, StoreError, StoredPost, Story, Unfolded,
+    RunHistory, RunView, Store, StoreError, StoredPost, Unfolded,
     sqlite::{Sqlite, admission, inbox, messages, pages, record, requests, retention, runbooks, runs, unfold},
 };
 use crate::{
@@ -170,8 +170,8 @@ impl Store {
     }
 
     /// Reads a run, if it is still there.
-    pub async fn story(&self, run: RunId) -> Result<Option<Story>, StoreError> {
-        self.sqlite.readers.read(move |reader| runs::story(reader, run)).await
+    pub async fn history(&self, run: RunId) -> Result<Option<RunHistory>, StoreError> {
+        self.sqlite.readers.read(move |reader| runs::history(reader, run)).await
     }
 
     /// Binds and starts: reads the history of the root, asks `admission.decide`, and commits its answer. After a pause was

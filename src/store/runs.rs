@@ -9,7 +9,7 @@ use crate::domain::{
     alert::Labels,
     guard::Cancel,
     journal::{Entry, Recorded, UnknownEntry},
-    run::{EpisodeId, Lane, Phase, Run, RunId},
+    run::{EpisodeId, Phase, Run, RunId, Track},
 };
 
 /// The right to work on a run for a while. Every commit names it, renews it, and fails when it is not ours any more.
@@ -31,7 +31,7 @@ pub struct Claimed {
     /// What it executes.
     pub run: Run,
     /// Which ledger it counts in.
-    pub lane: Lane,
+    pub track: Track,
     /// When the crowd around its first alert has arrived.
     pub settled: Timestamp,
     /// When it was to be looked at.
@@ -61,7 +61,7 @@ pub struct RunAlert {
 
 /// A run with its journal and its alerts, for whoever tells of it.
 #[derive(Clone, Debug)]
-pub struct Story {
+pub struct RunHistory {
     /// What it executes.
     pub run: Run,
     /// Its journal, or the entry that this program cannot read.

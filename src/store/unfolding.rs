@@ -8,7 +8,7 @@ use crate::domain::{
     alert::{Fingerprint, Labels},
     episode::Latest,
     reason::Reason,
-    run::{EpisodeId, Finish, Lane, Run, RunId},
+    run::{EpisodeId, Finish, Run, RunId, Track},
 };
 
 /// What the store knows of the alerts in a batch.
@@ -37,7 +37,7 @@ pub struct KnownEpisode {
 #[derive(Clone, Debug)]
 pub struct LastRun {
     /// Which ledger it counts in.
-    pub lane: Lane,
+    pub track: Track,
     /// Which attempt it was.
     pub attempt: u32,
     /// When it ended, if it did.
@@ -75,8 +75,8 @@ pub struct Unfolded {
 pub struct Attached {
     /// The run.
     pub run: RunId,
-    /// Its lane.
-    pub lane: Lane,
+    /// Its track.
+    pub track: Track,
     /// The alert's episode.
     pub episode: EpisodeId,
 }
@@ -125,7 +125,7 @@ pub struct NewRun {
     /// What it will execute, and on what.
     pub run: Run,
     /// Which ledger it counts in.
-    pub lane: Lane,
+    pub track: Track,
     /// Under which key more alerts about the same object find it.
     pub object_key: Option<String>,
     /// When the crowd has arrived.

@@ -32,7 +32,6 @@ const FORBIDDEN: [(&str, &[&str]); 11] = [
         "domain",
         &[
             "app",
-            "books",
             "cel",
             "cli",
             "clock",
@@ -57,13 +56,13 @@ const FORBIDDEN: [(&str, &[&str]); 11] = [
     (
         "cluster",
         &[
-            "app", "books", "cli", "config", "engine", "http", "intake", "notify", "runbooks", "steps", "store",
+            "app", "cli", "config", "engine", "http", "intake", "notify", "runbooks", "steps", "store",
         ],
     ),
     (
         "store",
         &[
-            "app", "books", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps",
+            "app", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps",
         ],
     ),
     ("http", &["app", "cli", "cluster", "engine", "steps"]),
@@ -81,23 +80,20 @@ const FORBIDDEN: [(&str, &[&str]); 11] = [
     (
         "outbound",
         &[
-            "app", "books", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps",
-            "store",
+            "app", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps", "store",
         ],
     ),
     // What a part says of itself.
     (
         "readiness",
         &[
-            "app", "books", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps",
-            "store",
+            "app", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps", "store",
         ],
     ),
     (
         "limit",
         &[
-            "app", "books", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps",
-            "store",
+            "app", "cli", "cluster", "config", "engine", "http", "intake", "notify", "runbooks", "steps", "store",
         ],
     ),
 ];

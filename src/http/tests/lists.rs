@@ -8,7 +8,7 @@ use crate::{
         alert::Fingerprint,
         episode::{Closed, Latest},
         reason::Reason,
-        run::{EpisodeId, Finish, Lane, Outcome, Run, RunId},
+        run::{EpisodeId, Finish, Outcome, Run, RunId, Track},
         runbook::Mode,
         target::ObjectRef,
     },
@@ -53,7 +53,7 @@ pub(super) fn run(id: RunId, runbook: &str, outcome: Option<Outcome>) -> NewRun 
             deadline: now,
             attempt: 1,
         },
-        lane: Lane::of(Mode::Enforce, runbook),
+        track: Track::of(Mode::Enforce, runbook),
         object_key: None,
         settled: now,
         finish: outcome.map(|outcome| Finish::new(outcome, Reason::Resolved, "gone")),
@@ -84,7 +84,7 @@ impl World {
 fn attached(run: RunId, episode: EpisodeId) -> Attached {
     Attached {
         run,
-        lane: Lane::of(Mode::Enforce, "evict"),
+        track: Track::of(Mode::Enforce, "evict"),
         episode,
     }
 }

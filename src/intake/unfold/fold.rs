@@ -11,10 +11,10 @@ use super::{super::metrics::AlertResult, Options, Post, matching::Candidate};
 use crate::{
     domain::{
         alert::{Alert, Fingerprint},
-        episode::{Closed, Latest, Meaning, weigh},
+        episode::{Closed, Latest, Transition, classify},
         next::after,
         reason::Reason,
-        run::{EpisodeId, Finish, Lane, Outcome, Run, RunId},
+        run::{EpisodeId, Finish, Outcome, Run, RunId, Track},
     },
     ids::Ids,
     store::{Attached, Known, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded},
@@ -89,14 +89,14 @@ impl<'a> Fold<'a> {
     fn alert(&mut self, alert: &Alert, candidates: &[Candidate], received: Timestamp) {
         let known = self.known.episodes.get(&alert.fingerprint).cloned();
         let latest = known.as_ref().map(|episode| episode.latest);
-        let meaning = weigh(latest, alert, received);
+        let meaning = classify(latest, alert, received);
         let result = match meaning {
-            Meaning::Opens { started } => {
+            Transition::Opens { started } => {
                 let id = self.open(alert, Latest { started, closed: None }, received);
                 self.firing(alert, id, candidates);
                 AlertResult::Opened
             }
-            Meaning::OpensClosed { started, closed } => {
+            Transition::OpensClosed { started, closed } => {
                 let latest = Latest {
                     started,
                     closed: Some(closed),
@@ -105,26 +105,26 @@ impl<'a> Fold<'a> {
                 self.explain(id, Reason::Resolved);
                 AlertResult::ResolvedUnseen
             }
-            Meaning::Continues { started } => {
+            Transition::Continues { started } => {
                 if let Some(id) = self.update(alert.fingerprint, started, None, received) {
                     self.firing(alert, id, candidates);
                 }
                 AlertResult::Repeated
             }
-            Meaning::Reopens => {
+            Transition::Reopens => {
                 let started = latest.map_or(received, |latest| latest.started);
                 if let Some(id) = self.update(alert.fingerprint, started, None, received) {
                     self.firing(alert, id, candidates);
                 }
                 AlertResult::Reopened
             }
-            Meaning::Closes(closed) => {
+            Transition::Closes(closed) => {
                 let started = latest.map_or(received, |latest| latest.started);
                 self.update(alert.fingerprint, started, Some(closed), received);
                 AlertResult::Resolved
             }
-            Meaning::StaleFiring => AlertResult::StaleFiring,
-            Meaning::StaleResolved => AlertResult::StaleResolved,
+            Transition::StaleFiring => AlertResult::StaleFiring,
+            Transition::StaleResolved => AlertResult::StaleResolved,
         };
         *self.counts.entry(result).or_default() += 1;
     }
@@ -199,19 +199,19 @@ impl<'a> Fold<'a> {
             self.explain(episode, Reason::NoRunbook);
             return;
         }
-        // Runs that are opened here must not count as earlier ones for the next candidate in the same lane.
+        // Runs that are opened here must not count as earlier ones for the next candidate in the same track.
         let before = self.known.runs.get(&episode).cloned().unwrap_or_default();
         for candidate in candidates {
-            if let Some(attempt) = self.attempt(&before, &candidate.lane) {
+            if let Some(attempt) = self.attempt(&before, &candidate.track) {
                 self.run(episode, candidate, attempt);
             }
         }
     }
 
     /// Which attempt a run would be; `None` when there is one, or when it is too early to tell that it did not help.
-    fn attempt(&self, before: &[LastRun], lane: &Lane) -> Option<u32> {
+    fn attempt(&self, before: &[LastRun], track: &Track) -> Option<u32> {
         let mut attempt = 1;
-        for run in before.iter().filter(|run| run.lane == *lane) {
+        for run in before.iter().filter(|run| run.track == *track) {
             run.finished_at.filter(|at| after(*at, DECAY) <= self.now)?;
             attempt = attempt.max(run.attempt.saturating_add(1));
         }
@@ -227,12 +227,12 @@ impl<'a> Fold<'a> {
         let id = waiting.unwrap_or_else(|| self.open_run(candidate, attempt));
         self.unfolded.attached.push(Attached {
             run: id,
-            lane: candidate.lane.clone(),
+            track: candidate.track.clone(),
             episode,
         });
         let finished_at = candidate.object.is_err().then_some(self.now);
         self.known.runs.entry(episode).or_default().push(LastRun {
-            lane: candidate.lane.clone(),
+            track: candidate.track.clone(),
             attempt,
             finished_at,
         });
@@ -261,7 +261,7 @@ impl<'a> Fold<'a> {
                 deadline: after(self.now, runbook.deadline),
                 attempt,
             },
-            lane: candidate.lane.clone(),
+            track: candidate.track.clone(),
             object_key: candidate.object_key.clone(),
             settled: after(self.now, settle),
             finish,

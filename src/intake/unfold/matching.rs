@@ -3,42 +3,42 @@
 use std::sync::Arc;
 
 use crate::{
-    books::{Books, InForce},
     domain::{
         alert::{Alert, Notification, Status},
         reason::Reason,
-        run::Lane,
+        run::Track,
         runbook::Mode,
         target::ObjectRef,
     },
     runbooks::Compiled,
+    runbooks::registry::{Registry, Snapshot},
 };
 
 /// A runbook that an alert is for.
 pub(super) struct Candidate {
     pub runbook: Arc<Compiled>,
     pub mode: Mode,
-    pub lane: Lane,
+    pub track: Track,
     /// The alerted object, or why it cannot be told.
     pub object: Result<ObjectRef, (Reason, String)>,
-    /// Alerts with the same key are about the same object, for the same runbook, in the same lane.
+    /// Alerts with the same key are about the same object, for the same runbook, in the same track.
     pub object_key: Option<String>,
 }
 
 /// The candidates of each alert of a post, in order; none for alerts that do not fire.
-pub(super) fn candidates(books: &Books, in_force: &InForce, notification: &Notification) -> Vec<Vec<Candidate>> {
+pub(super) fn candidates(registry: &Registry, snapshot: &Snapshot, notification: &Notification) -> Vec<Vec<Candidate>> {
     let of = |alert: &Alert| match alert.status {
-        Status::Firing => chosen(books, in_force, alert),
+        Status::Firing => chosen(registry, snapshot, alert),
         Status::Resolved => Vec::new(),
     };
     notification.alerts.iter().map(of).collect()
 }
 
 /// The first match wins unless it says `continue`; what only looks ends nothing.
-fn chosen(books: &Books, in_force: &InForce, alert: &Alert) -> Vec<Candidate> {
+fn chosen(registry: &Registry, snapshot: &Snapshot, alert: &Alert) -> Vec<Candidate> {
     let mut chosen = Vec::new();
-    for runbook in in_force.set.matching(&alert.labels) {
-        let mode = books.mode(in_force, runbook);
+    for runbook in snapshot.set.matching(&alert.labels) {
+        let mode = registry.mode(snapshot, runbook);
         chosen.push(candidate(runbook, mode, alert));
         if mode == Mode::Enforce && !runbook.runbook.continue_matching {
             break;
@@ -48,16 +48,16 @@ fn chosen(books: &Books, in_force: &InForce, alert: &Alert) -> Vec<Candidate> {
 }
 
 fn candidate(runbook: &Arc<Compiled>, mode: Mode, alert: &Alert) -> Candidate {
-    let lane = Lane::of(mode, &runbook.runbook.name);
+    let track = Track::of(mode, &runbook.runbook.name);
     let object = runbook.object(alert);
     let object_key = object
         .as_ref()
         .ok()
-        .map(|object| format!("{}|{}|{}|{object}", lane.0, runbook.version, object.api_version));
+        .map(|object| format!("{}|{}|{}|{object}", track.0, runbook.version, object.api_version));
     Candidate {
         runbook: runbook.clone(),
         mode,
-        lane,
+        track,
         object,
         object_key,
     }

@@ -44,12 +44,12 @@ impl World {
             .await
             .unwrap();
         let modes: BTreeMap<String, Mode> = modes.iter().map(|(name, mode)| ((*name).to_owned(), *mode)).collect();
-        let books = Books::new(Mode::Enforce, modes);
-        let in_force = books.load(&[files], &store).await.unwrap();
-        assert_eq!(in_force.set.len(), runbooks.len(), "{:?}", in_force.problems);
+        let registry = Registry::new(Mode::Enforce, modes);
+        let snapshot = registry.load(&[files], &store).await.unwrap();
+        assert_eq!(snapshot.set.len(), runbooks.len(), "{:?}", snapshot.problems);
         let unfolder = Unfolder {
             store,
-            books,
+            registry,
             clock: clock.clone(),
             ids,
             metrics: Metrics::default(),

@@ -134,7 +134,7 @@ async fn a_deleted_message_is_posted_afresh_once() {
         [],
         "a message that somebody deletes twice stays deleted"
     );
-    let trouble = world.notifier.troubles.summary().unwrap();
+    let trouble = world.notifier.failures.summary().unwrap();
     assert!(trouble.contains("message_gone"), "{trouble}");
 }
 
@@ -164,7 +164,7 @@ async fn what_a_person_must_mend_is_told_once_and_never_tried_for_ever() {
         let mut healing = world.healing("cart-7d4f").await;
         world.evict(&mut healing).await;
         world.deliver_for(Duration::from_secs(86_400)).await;
-        let trouble = world.notifier.troubles.summary().unwrap();
+        let trouble = world.notifier.failures.summary().unwrap();
         assert!(trouble.contains(reason), "{reason}: {trouble}");
         assert!(world.slack.calls().len() <= 1, "{reason}: {:?}", world.slack.calls());
         let metrics = world.metrics();
@@ -180,11 +180,11 @@ async fn a_channel_that_is_mended_is_told_of_again() {
     let mut healing = world.healing("cart-7d4f").await;
     world.evict(&mut healing).await;
     world.deliver().await;
-    assert!(world.notifier.troubles.summary().is_some());
+    assert!(world.notifier.failures.summary().is_some());
     world.slack.unarchive(CHANNEL);
     world.end(&mut healing, Outcome::Succeeded).await;
     world.deliver().await;
-    assert_eq!(world.notifier.troubles.summary(), None);
+    assert_eq!(world.notifier.failures.summary(), None);
     assert!(world.shown().contains("Healed"), "{}", world.shown());
 }
 

@@ -63,7 +63,7 @@ pub(in crate::store) fn admit(tx: &Tx<'_>, admission: &Admission) -> Result<Admi
 /// Of the run's own row, what the questions about its root begin with.
 struct Row {
     id: String,
-    lane: String,
+    track: String,
     runbook: String,
     root: String,
 }
@@ -72,14 +72,14 @@ impl Row {
     fn read(tx: &Tx<'_>, admission: &Admission) -> Result<Self, CommitError> {
         let id = admission.claim.run.to_string();
         let found = tx
-            .prepare_cached("SELECT lane, runbook FROM runs WHERE id = ?1")?
+            .prepare_cached("SELECT track, runbook FROM runs WHERE id = ?1")?
             .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         // A run that is gone was finished by somebody else, and is old.
-        let (lane, runbook) = found.ok_or(CommitError::LeaseLost)?;
+        let (track, runbook) = found.ok_or(CommitError::LeaseLost)?;
         Ok(Self {
             id,
-            lane,
+            track,
             runbook,
             root: admission.binding.root.key(),
         })
@@ -90,7 +90,7 @@ impl Row {
 fn survivor(tx: &Tx<'_>, run: &Row) -> Result<Option<RunId>, StoreError> {
     on_root(
         tx,
-        "SELECT id FROM runs WHERE root_key = ?1 AND lane = ?2 AND finished_at IS NULL AND sent = 0 AND id <> ?3
+        "SELECT id FROM runs WHERE root_key = ?1 AND track = ?2 AND finished_at IS NULL AND sent = 0 AND id <> ?3
          ORDER BY id LIMIT 1",
         run,
     )
@@ -100,7 +100,7 @@ fn survivor(tx: &Tx<'_>, run: &Row) -> Result<Option<RunId>, StoreError> {
 fn busy(tx: &Tx<'_>, run: &Row) -> Result<Option<RunId>, StoreError> {
     on_root(
         tx,
-        "SELECT id FROM runs WHERE root_key = ?1 AND lane = ?2 AND finished_at IS NULL AND sent = 1 AND id <> ?3
+        "SELECT id FROM runs WHERE root_key = ?1 AND track = ?2 AND finished_at IS NULL AND sent = 1 AND id <> ?3
          LIMIT 1",
         run,
     )
@@ -108,7 +108,7 @@ fn busy(tx: &Tx<'_>, run: &Row) -> Result<Option<RunId>, StoreError> {
 
 fn on_root(tx: &Tx<'_>, sql: &str, run: &Row) -> Result<Option<RunId>, StoreError> {
     let mut statement = tx.prepare_cached(sql)?;
-    let mut rows = statement.query(params![run.root, run.lane, run.id])?;
+    let mut rows = statement.query(params![run.root, run.track, run.id])?;
     rows.next()?.map(|row| Ok(RunId(uuid(row, 0)?))).transpose()
 }
 
@@ -120,41 +120,41 @@ fn is_firing(tx: &Tx<'_>, run: &Row) -> Result<bool, StoreError> {
 
 fn incident(tx: &Tx<'_>, run: &Row) -> Result<Option<Timestamp>, StoreError> {
     let mut statement =
-        tx.prepare_cached("SELECT started_at FROM incidents WHERE root_key = ?1 AND lane = ?2 AND runbook = ?3")?;
-    let started = statement.query_row(params![run.root, run.lane, run.runbook], |row| row.get(0));
+        tx.prepare_cached("SELECT started_at FROM incidents WHERE root_key = ?1 AND track = ?2 AND runbook = ?3")?;
+    let started = statement.query_row(params![run.root, run.track, run.runbook], |row| row.get(0));
     Ok(started.optional()?.map(moment))
 }
 
-/// An incident goes on while the root has alerts, and until it has been quiet for long enough. Other lanes do not count: what a
+/// An incident goes on while the root has alerts, and until it has been quiet for long enough. Other tracks do not count: what a
 /// runbook in shadow sees must change nothing for one that acts.
 fn is_restless(tx: &Tx<'_>, admission: &Admission, run: &Row) -> Result<bool, StoreError> {
     let mut statement = tx.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM run_alerts
-                        WHERE root_key = ?1 AND lane = ?2 AND told_at IS NULL AND run_id <> ?3)
+                        WHERE root_key = ?1 AND track = ?2 AND told_at IS NULL AND run_id <> ?3)
              OR EXISTS (SELECT 1 FROM run_alerts
-                        WHERE root_key = ?1 AND lane = ?2 AND told_at > ?4 AND run_id <> ?3)",
+                        WHERE root_key = ?1 AND track = ?2 AND told_at > ?4 AND run_id <> ?3)",
     )?;
     let since = micros(before(tx.now, admission.guards.quiet));
-    Ok(statement.query_row(params![run.root, run.lane, run.id, since], |row| row.get(0))?)
+    Ok(statement.query_row(params![run.root, run.track, run.id, since], |row| row.get(0))?)
 }
 
 fn open_incident(tx: &Tx<'_>, run: &Row) -> Result<(), StoreError> {
     tx.prepare_cached(
-        "INSERT INTO incidents (root_key, lane, runbook, started_at) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (root_key, lane, runbook) DO UPDATE SET started_at = excluded.started_at",
+        "INSERT INTO incidents (root_key, track, runbook, started_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (root_key, track, runbook) DO UPDATE SET started_at = excluded.started_at",
     )?
-    .execute(params![run.root, run.lane, run.runbook, micros(tx.now)])?;
+    .execute(params![run.root, run.track, run.runbook, micros(tx.now)])?;
     Ok(())
 }
 
 /// As many of the latest as guards look back on, however long the history is.
 fn attempts(tx: &Tx<'_>, admission: &Admission, run: &Row) -> Result<Vec<Attempt>, StoreError> {
     let mut statement = tx.prepare_cached(
-        "SELECT run_id, at FROM attempts WHERE root_key = ?1 AND lane = ?2 AND runbook = ?3 AND run_id <> ?4
+        "SELECT run_id, at FROM attempts WHERE root_key = ?1 AND track = ?2 AND runbook = ?3 AND run_id <> ?4
          ORDER BY at DESC LIMIT ?5",
     )?;
     let most = admission.guards.attempts();
-    let mut rows = statement.query(params![run.root, run.lane, run.runbook, run.id, most])?;
+    let mut rows = statement.query(params![run.root, run.track, run.runbook, run.id, most])?;
     let mut attempts = Vec::new();
     while let Some(row) = rows.next()? {
         attempts.push(Attempt {
@@ -225,8 +225,8 @@ fn merge(tx: &Tx<'_>, admission: &Admission, into: RunId) -> Result<(), CommitEr
     };
     insert_entries(tx, into, entries.saturating_sub(1), tx.now, &[joined])?;
     tx.prepare_cached(
-        "INSERT INTO run_alerts (run_id, episode_id, lane, root_key, told_at)
-         SELECT ?1, episode_id, lane, root_key, told_at FROM run_alerts WHERE run_id = ?2 ON CONFLICT DO NOTHING",
+        "INSERT INTO run_alerts (run_id, episode_id, track, root_key, told_at)
+         SELECT ?1, episode_id, track, root_key, told_at FROM run_alerts WHERE run_id = ?2 ON CONFLICT DO NOTHING",
     )?
     .execute([into.to_string(), id.to_string()])?;
     tx.prepare_cached("DELETE FROM run_alerts WHERE run_id = ?1")?

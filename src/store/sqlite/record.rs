@@ -9,7 +9,7 @@ use crate::{
         journal::{self, Entry},
         next::after,
         reason::Reason,
-        run::{Binding, Finish, Lane, Outcome, Phase, RunId, Scope},
+        run::{Binding, Finish, Outcome, Phase, RunId, Scope, Track},
         runbook::Mode,
     },
     store::{Change, Claim, CommitError, StoreError},
@@ -54,7 +54,7 @@ pub(super) fn write(
             "UPDATE runs SET phase = ?4, outcome = ?5, reason = COALESCE(?6, reason), detail = COALESCE(?7, detail),
              finished_at = ?8, lease_until = ?10, entries = entries + ?11, sent = MAX(sent, ?12),
              due_at = CASE WHEN EXISTS (SELECT 1 FROM requests WHERE run_id = ?1) THEN ?13 ELSE ?9 END
-             WHERE id = ?1 AND epoch = ?2 AND entries = ?3 AND finished_at IS NULL RETURNING lane, runbook",
+             WHERE id = ?1 AND epoch = ?2 AND entries = ?3 AND finished_at IS NULL RETURNING track, runbook",
         )?
         .query_row(
             params![
@@ -74,21 +74,21 @@ pub(super) fn write(
                 sent,
                 micros(now),
             ],
-            |row| Ok((Lane(row.get(0)?), row.get::<_, String>(1)?)),
+            |row| Ok((Track(row.get(0)?), row.get::<_, String>(1)?)),
         )
         .optional()?;
-    let Some((lane, runbook)) = updated else {
+    let Some((track, runbook)) = updated else {
         return Err(why_not(tx, claim, seen)?);
     };
     insert_entries(tx, claim.run, seen, now, &change.entries)?;
     if let Some(binding) = bound {
         bind(tx, &id, binding, scope)?;
     }
-    let counts = sent || (lane != Lane::of(Mode::Enforce, &runbook) && would_have(change));
+    let counts = sent || (track != Track::of(Mode::Enforce, &runbook) && would_have(change));
     if counts {
         tx.prepare_cached(
-            "INSERT INTO attempts (run_id, lane, root_key, runbook, namespace, node, node_pool, at)
-             SELECT id, lane, root_key, runbook, namespace, node, node_pool, ?2 FROM runs
+            "INSERT INTO attempts (run_id, track, root_key, runbook, namespace, node, node_pool, at)
+             SELECT id, track, root_key, runbook, namespace, node, node_pool, ?2 FROM runs
              WHERE id = ?1 AND root_key IS NOT NULL ON CONFLICT DO NOTHING",
         )?
         .execute(params![id, micros(now)])?;
@@ -102,7 +102,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// In a lane that only looks, what would have been sent counts as if it had been.
+/// In a track that only looks, what would have been sent counts as if it had been.
 fn would_have(change: &Change) -> bool {
     change.entries.iter().any(|entry| match entry {
         Entry::WouldStart { intent, .. } | Entry::Started { intent, .. } => intent.is_mutation(),

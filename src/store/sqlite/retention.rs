@@ -73,10 +73,10 @@ const KINDS: [Kind; 10] = [
         older_than: |ages| ages.ended.min(before(ages.now, YEAR)),
     },
     Kind {
-        find: "SELECT json_array(root_key, lane, runbook), 1 FROM incidents INDEXED BY incidents_by_age
+        find: "SELECT json_array(root_key, track, runbook), 1 FROM incidents INDEXED BY incidents_by_age
                WHERE started_at < ?1 ORDER BY started_at LIMIT ?2",
         delete: &[
-            "DELETE FROM incidents WHERE root_key = json_extract(?1, '$[0]') AND lane = json_extract(?1, '$[1]')
+            "DELETE FROM incidents WHERE root_key = json_extract(?1, '$[0]') AND track = json_extract(?1, '$[1]')
                    AND runbook = json_extract(?1, '$[2]')",
         ],
         older_than: |ages| ages.ended.min(before(ages.now, YEAR)),

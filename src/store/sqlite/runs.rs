@@ -12,10 +12,10 @@ use crate::{
         guard::Cancel,
         journal::{Entry, Recorded, UnknownEntry},
         next::after,
-        run::{EpisodeId, Lane, Run, RunId},
+        run::{EpisodeId, Run, RunId, Track},
         runbook::Mode,
     },
-    store::{Claim, Claimed, RunAlert, StoreError, Story},
+    store::{Claim, Claimed, RunAlert, RunHistory, StoreError},
 };
 
 /// Claims runs that are due, oldest first.
@@ -80,12 +80,12 @@ pub(in crate::store) fn next_due(reader: &Connection, now: Timestamp) -> Result<
 /// Reads a claimed run.
 pub(in crate::store) fn load(reader: &Connection, claim: &Claim) -> Result<Claimed, StoreError> {
     let id = claim.run.to_string();
-    let (run, lane, settled, due_at) =
+    let (run, track, settled, due_at) =
         row(reader, claim.run)?.ok_or_else(|| StoreError::Data(format!("there is no run {id}")))?;
     Ok(Claimed {
         claim: claim.clone(),
         run,
-        lane,
+        track,
         settled,
         due_at,
         journal: journal(reader, &id)?,
@@ -95,23 +95,23 @@ pub(in crate::store) fn load(reader: &Connection, claim: &Claim) -> Result<Claim
 }
 
 /// Reads a run, if it is still there.
-pub(in crate::store) fn story(reader: &Connection, run: RunId) -> Result<Option<Story>, StoreError> {
+pub(in crate::store) fn history(reader: &Connection, run: RunId) -> Result<Option<RunHistory>, StoreError> {
     let Some((read, ..)) = row(reader, run)? else {
         return Ok(None);
     };
     let id = run.to_string();
-    Ok(Some(Story {
+    Ok(Some(RunHistory {
         run: read,
         journal: journal(reader, &id)?,
         alerts: alerts(reader, &id)?,
     }))
 }
 
-type RunRow = (Run, Lane, Timestamp, Timestamp);
+type RunRow = (Run, Track, Timestamp, Timestamp);
 
 fn row(reader: &Connection, id: RunId) -> Result<Option<RunRow>, StoreError> {
     let mut statement = reader.prepare_cached(
-        "SELECT runbook, version, mode, object, opened_at, deadline, attempt, lane, settled_at, due_at
+        "SELECT runbook, version, mode, object, opened_at, deadline, attempt, track, settled_at, due_at
          FROM runs WHERE id = ?1",
     )?;
     let read = |row: &Row<'_>| {
@@ -132,7 +132,7 @@ fn row(reader: &Connection, id: RunId) -> Result<Option<RunRow>, StoreError> {
             deadline: moment(row.get(5)?),
             attempt: row.get(6)?,
         };
-        Ok((run, Lane(row.get(7)?), moment(row.get(8)?), moment(row.get(9)?)))
+        Ok((run, Track(row.get(7)?), moment(row.get(8)?), moment(row.get(9)?)))
     };
     Ok(statement.query_row([id.to_string()], read).optional()?)
 }

@@ -65,7 +65,7 @@ CREATE TABLE runs (
     runbook TEXT NOT NULL,
     version TEXT NOT NULL,
     mode TEXT NOT NULL,
-    lane TEXT NOT NULL,
+    track TEXT NOT NULL,
     attempt BIGINT NOT NULL,
     object TEXT, -- JSON of the alerted object by name; null when the target could not be rendered
     object_key TEXT,
@@ -94,28 +94,28 @@ CREATE INDEX runs_due ON runs (due_at) WHERE finished_at IS NULL;
 CREATE INDEX runs_waiting_for_alerts ON runs (object_key) WHERE finished_at IS NULL AND root_key IS NULL;
 CREATE INDEX runs_on_root ON runs (root_key) WHERE finished_at IS NULL AND root_key IS NOT NULL;
 -- Runs under way, for each scope in which they may be limited.
-CREATE INDEX runs_acting ON runs (lane, runbook) WHERE finished_at IS NULL AND sent = 1;
-CREATE INDEX runs_acting_in_namespace ON runs (namespace, lane) WHERE finished_at IS NULL AND sent = 1;
-CREATE INDEX runs_acting_on_node ON runs (node, lane) WHERE finished_at IS NULL AND sent = 1;
-CREATE INDEX runs_acting_in_pool ON runs (node_pool, lane) WHERE finished_at IS NULL AND sent = 1;
+CREATE INDEX runs_acting ON runs (track, runbook) WHERE finished_at IS NULL AND sent = 1;
+CREATE INDEX runs_acting_in_namespace ON runs (namespace, track) WHERE finished_at IS NULL AND sent = 1;
+CREATE INDEX runs_acting_on_node ON runs (node, track) WHERE finished_at IS NULL AND sent = 1;
+CREATE INDEX runs_acting_in_pool ON runs (node_pool, track) WHERE finished_at IS NULL AND sent = 1;
 -- Pages.
 CREATE INDEX runs_by_runbook ON runs (runbook, id);
 CREATE INDEX runs_by_namespace ON runs (namespace, id) WHERE namespace IS NOT NULL;
 CREATE INDEX runs_by_outcome ON runs (outcome, id) WHERE outcome IS NOT NULL;
 CREATE INDEX runs_finished ON runs (finished_at) WHERE finished_at IS NOT NULL;
 
--- `lane` and `root_key` are the run's, `told_at` is the episode's: what is asked of a root is one range of one index, however
+-- `track` and `root_key` are the run's, `told_at` is the episode's: what is asked of a root is one range of one index, however
 -- long its history is.
 CREATE TABLE run_alerts (
     run_id TEXT NOT NULL,
     episode_id TEXT NOT NULL,
-    lane TEXT NOT NULL,
+    track TEXT NOT NULL,
     root_key TEXT,
     told_at BIGINT,
     PRIMARY KEY (run_id, episode_id)
 ) WITHOUT ROWID;
 CREATE INDEX run_alerts_by_episode ON run_alerts (episode_id);
-CREATE INDEX run_alerts_by_root ON run_alerts (root_key, lane, told_at) WHERE root_key IS NOT NULL;
+CREATE INDEX run_alerts_by_root ON run_alerts (root_key, track, told_at) WHERE root_key IS NOT NULL;
 
 CREATE TABLE journal (
     run_id TEXT NOT NULL,
@@ -127,11 +127,11 @@ CREATE TABLE journal (
     PRIMARY KEY (run_id, n)
 ) WITHOUT ROWID;
 
--- Runs that started a real mutation (in lanes that only look: that would have), for cooldown, attempts and rate, in every scope
+-- Runs that started a real mutation (in tracks that only look: that would have), for cooldown, attempts and rate, in every scope
 -- in which they may be counted.
 CREATE TABLE attempts (
     run_id TEXT NOT NULL PRIMARY KEY,
-    lane TEXT NOT NULL,
+    track TEXT NOT NULL,
     root_key TEXT NOT NULL,
     runbook TEXT NOT NULL,
     namespace TEXT,
@@ -139,20 +139,20 @@ CREATE TABLE attempts (
     node_pool TEXT,
     at BIGINT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX attempts_on_root ON attempts (root_key, lane, runbook, at);
-CREATE INDEX attempts_of_runbook ON attempts (lane, runbook, at);
-CREATE INDEX attempts_in_namespace ON attempts (namespace, lane, at) WHERE namespace IS NOT NULL;
-CREATE INDEX attempts_on_node ON attempts (node, lane, at) WHERE node IS NOT NULL;
-CREATE INDEX attempts_in_pool ON attempts (node_pool, lane, at) WHERE node_pool IS NOT NULL;
-CREATE INDEX attempts_of_all ON attempts (at, lane);
+CREATE INDEX attempts_on_root ON attempts (root_key, track, runbook, at);
+CREATE INDEX attempts_of_runbook ON attempts (track, runbook, at);
+CREATE INDEX attempts_in_namespace ON attempts (namespace, track, at) WHERE namespace IS NOT NULL;
+CREATE INDEX attempts_on_node ON attempts (node, track, at) WHERE node IS NOT NULL;
+CREATE INDEX attempts_in_pool ON attempts (node_pool, track, at) WHERE node_pool IS NOT NULL;
+CREATE INDEX attempts_of_all ON attempts (at, track);
 
--- Since when a root has not been quiet, as a runbook in a lane sees it: `quiet` is the runbook's own.
+-- Since when a root has not been quiet, as a runbook in a track sees it: `quiet` is the runbook's own.
 CREATE TABLE incidents (
     root_key TEXT NOT NULL,
-    lane TEXT NOT NULL,
+    track TEXT NOT NULL,
     runbook TEXT NOT NULL,
     started_at BIGINT NOT NULL,
-    PRIMARY KEY (root_key, lane, runbook)
+    PRIMARY KEY (root_key, track, runbook)
 ) WITHOUT ROWID;
 CREATE INDEX incidents_by_age ON incidents (started_at);
 

@@ -16,7 +16,7 @@ use crate::{
         episode::Closed,
         episode::Latest,
         journal::Entry,
-        run::{EpisodeId, Lane, RunId},
+        run::{EpisodeId, RunId, Track},
     },
     store::{Known, KnownEpisode, LastRun, NewEpisode, NewRun, SeenEpisode, StoreError, Unfolded, WaitingRun},
 };
@@ -35,7 +35,7 @@ pub(in crate::store) fn known(
         "SELECT id, started_at, ended_at, told_at FROM episodes WHERE latest = 1 AND fingerprint = ?1",
     )?;
     let mut runs = tx.prepare_cached(
-        "SELECT r.lane, r.attempt, r.finished_at FROM run_alerts a JOIN runs r ON r.id = a.run_id
+        "SELECT r.track, r.attempt, r.finished_at FROM run_alerts a JOIN runs r ON r.id = a.run_id
          WHERE a.episode_id = ?1 ORDER BY r.id",
     )?;
     for fingerprint in fingerprints {
@@ -55,7 +55,7 @@ pub(in crate::store) fn known(
         let of_episode = runs
             .query_map([id.to_string()], |row| {
                 Ok(LastRun {
-                    lane: Lane(row.get(0)?),
+                    track: Track(row.get(0)?),
                     attempt: row.get(1)?,
                     finished_at: row.get::<_, Option<i64>>(2)?.map(moment),
                 })
@@ -148,13 +148,13 @@ fn attach(tx: &Tx<'_>, unfolded: &Unfolded) -> Result<(), StoreError> {
         .filter_map(|(id, closed)| Some((id, micros(closed?.told))))
         .collect();
     let mut insert = tx.prepare_cached(
-        "INSERT INTO run_alerts (run_id, episode_id, lane, told_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO run_alerts (run_id, episode_id, track, told_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )?;
     for attached in &unfolded.attached {
         insert.execute(params![
             attached.run.to_string(),
             attached.episode.to_string(),
-            attached.lane.0,
+            attached.track.0,
             ended.get(&attached.episode),
         ])?;
     }
@@ -188,7 +188,7 @@ fn episodes(tx: &Tx<'_>, episodes: &[NewEpisode]) -> Result<(), StoreError> {
 
 fn runs(tx: &Tx<'_>, runs: &[NewRun]) -> Result<(), StoreError> {
     let mut insert = tx.prepare_cached(
-        "INSERT INTO runs (id, runbook, version, mode, lane, attempt, object, object_key, namespace, phase, outcome,
+        "INSERT INTO runs (id, runbook, version, mode, track, attempt, object, object_key, namespace, phase, outcome,
          reason, detail, opened_at, settled_at, due_at, deadline, finished_at, sent, entries, lease_until, epoch)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0)",
     )?;
@@ -200,7 +200,7 @@ fn runs(tx: &Tx<'_>, runs: &[NewRun]) -> Result<(), StoreError> {
             run.runbook,
             run.version,
             run.mode.as_str(),
-            new.lane.0,
+            new.track.0,
             run.attempt,
             object.map(json),
             new.object_key,

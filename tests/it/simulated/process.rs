@@ -69,8 +69,8 @@ impl Process {
     /// Another process that works on the same runs. It shares the open database, as replicas will share a server.
     pub async fn twin(&self, around: Surroundings) -> Self {
         let (ids, config) = (self.ids.clone(), self.config.clone());
-        let (store, books) = (self.service.store.clone(), self.service.books.clone());
-        let service = beside(&config, around.ports(&ids), store, books).await.unwrap();
+        let (store, registry) = (self.service.store.clone(), self.service.registry.clone());
+        let service = beside(&config, around.ports(&ids), store, registry).await.unwrap();
         let service = Stepped::new(service);
         Self { service, ids, config }
     }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{
     ApiError, Public,
-    allowed::{Allowed, Operate},
     api::run_id,
+    authorized::{Authorized, Operate},
     fields::{Fields, wrong},
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 const LONGEST_WHY: usize = 500;
 
 /// `POST /api/v1/runs/{id}/cancel`
-pub(super) async fn cancel(mut allowed: Allowed<Operate>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn cancel(mut allowed: Authorized<Operate>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     allowed.query(&[])?;
     let run = run_id(&id)?;
     let body = allowed.body().await?;
@@ -41,7 +41,7 @@ pub(super) async fn cancel(mut allowed: Allowed<Operate>, id: web::Path<String>)
 }
 
 /// `POST /api/v1/pauses`
-pub(super) async fn pause(mut allowed: Allowed<Operate>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn pause(mut allowed: Authorized<Operate>) -> Result<HttpResponse, ApiError> {
     allowed.query(&[])?;
     let body = allowed.body().await?;
     let mut fields = Fields::of_json(&body.bytes, &["scope", "name", "why", "until", "for"])?;
@@ -60,7 +60,7 @@ pub(super) async fn pause(mut allowed: Allowed<Operate>) -> Result<HttpResponse,
 }
 
 /// `DELETE /api/v1/pauses/{id}`
-pub(super) async fn resume(allowed: Allowed<Operate>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn resume(allowed: Authorized<Operate>, id: web::Path<String>) -> Result<HttpResponse, ApiError> {
     allowed.query(&[])?;
     let public = allowed.public();
     public

@@ -11,9 +11,9 @@ use crate::{
     readiness::Handle,
 };
 
-/// Troubles that were told and are not over.
+/// DeliveryFailures that were told and are not over.
 #[derive(Clone, Debug, Default)]
-pub struct Troubles {
+pub struct DeliveryFailures {
     open: Arc<Mutex<Open>>,
     /// What cannot be delivered is a warning.
     health: Handle,
@@ -25,7 +25,7 @@ struct Open {
     templates: BTreeSet<(String, Phase)>,
 }
 
-impl Troubles {
+impl DeliveryFailures {
     /// None yet. Who holds the other end of the handle learns of each.
     pub fn new(health: Handle) -> Self {
         Self {

@@ -1,5 +1,5 @@
 //! The permission in a handler's type: what handlers share, and the body of the request, come only through
-//! [`Allowed`], so none can be written that forgets to ask.
+//! [`Authorized`], so none can be written that forgets to ask.
 //!
 //! The order is fixed here: the declared size, the token, the permission, and only then, when the handler asks for it,
 //! the body.
@@ -63,7 +63,7 @@ impl Needs for Operate {
 }
 
 /// A request whose caller has the permission `P`.
-pub(super) struct Allowed<P> {
+pub(super) struct Authorized<P> {
     /// The token's name.
     pub(super) who: String,
     /// The address that it came from. `X-Forwarded-For` is not asked: anybody can write it.
@@ -76,7 +76,7 @@ pub(super) struct Allowed<P> {
     permission: PhantomData<P>,
 }
 
-impl<P: Needs> Allowed<P> {
+impl<P: Needs> Authorized<P> {
     /// What handlers share.
     pub(super) fn public(&self) -> &Public {
         &self.service.public
@@ -122,7 +122,7 @@ impl<P: Needs> Allowed<P> {
     }
 }
 
-impl<P: Needs> FromRequest for Allowed<P> {
+impl<P: Needs> FromRequest for Authorized<P> {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 

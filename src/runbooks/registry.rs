@@ -25,8 +25,8 @@ const KEPT_VERSIONS: usize = 256;
 
 /// The runbooks in force, shared by intake and engine.
 #[derive(Clone)]
-pub struct Books {
-    current: Arc<RwLock<Arc<InForce>>>,
+pub struct Registry {
+    current: Arc<RwLock<Arc<Snapshot>>>,
     versions: Arc<RwLock<HashMap<String, Arc<Compiled>>>>,
     ceiling: Mode,
     overrides: Arc<BTreeMap<String, Mode>>,
@@ -34,7 +34,7 @@ pub struct Books {
 
 /// The runbooks in force at one moment; it does not change.
 #[derive(Debug, Default)]
-pub struct InForce {
+pub struct Snapshot {
     /// The runbooks.
     pub set: RunbookSet,
     /// What is wrong with the files, rendered for people.
@@ -45,7 +45,7 @@ pub struct InForce {
     last_good: HashSet<String>,
 }
 
-impl Books {
+impl Registry {
     /// No runbooks yet. `overrides` go before what a runbook says itself; nothing goes beyond `ceiling`.
     pub fn new(ceiling: Mode, overrides: BTreeMap<String, Mode>) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Books {
     }
 
     /// Reads the files and puts what they hold in force.
-    pub async fn load(&self, paths: &[PathBuf], store: &Store) -> Result<Arc<InForce>, StoreError> {
+    pub async fn load(&self, paths: &[PathBuf], store: &Store) -> Result<Arc<Snapshot>, StoreError> {
         let loaded = RunbookSet::load(paths);
         let mut by_file: BTreeMap<&str, Vec<(String, String, String)>> = BTreeMap::new();
         for compiled in loaded.set.iter() {
@@ -84,25 +84,25 @@ impl Books {
                 }
             }
         }
-        let in_force = Arc::new(InForce {
+        let snapshot = Arc::new(Snapshot {
             set: RunbookSet::new(all),
             problems: loaded.problems,
             broken: loaded.broken_files.len(),
             last_good,
         });
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = in_force.clone();
-        Ok(in_force)
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = snapshot.clone();
+        Ok(snapshot)
     }
 
     /// What is in force now.
-    pub fn in_force(&self) -> Arc<InForce> {
+    pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How far a runbook may go now.
-    pub fn mode(&self, in_force: &InForce, runbook: &Compiled) -> Mode {
+    pub fn mode(&self, snapshot: &Snapshot, runbook: &Compiled) -> Mode {
         let name = &runbook.runbook.name;
-        if in_force.last_good.contains(name) {
+        if snapshot.last_good.contains(name) {
             return Mode::Shadow;
         }
         let own = self.overrides.get(name).copied().unwrap_or(runbook.runbook.mode);
@@ -120,8 +120,8 @@ impl Books {
         if known.is_some() {
             return Ok(known);
         }
-        let in_force = self.in_force();
-        let compiled = match in_force.set.iter().find(|compiled| compiled.version == version) {
+        let snapshot = self.snapshot();
+        let compiled = match snapshot.set.iter().find(|compiled| compiled.version == version) {
             Some(compiled) => Some(compiled.clone()),
             None => {
                 let source = store.runbook_source(version).await?;
@@ -140,16 +140,16 @@ impl Books {
 
     /// The items of `GET /api/v1/runbooks`.
     pub fn items(&self) -> serde_json::Value {
-        let in_force = self.in_force();
-        let items = in_force.set.iter().map(|compiled| {
+        let snapshot = self.snapshot();
+        let items = snapshot.set.iter().map(|compiled| {
             let runbook = &compiled.runbook;
             serde_json::json!({
                 "name": runbook.name,
                 "version": compiled.version,
                 "description": runbook.description,
-                "mode": self.mode(&in_force, compiled),
+                "mode": self.mode(&snapshot, compiled),
                 "declaredMode": runbook.mode,
-                "lastGood": in_force.last_good.contains(&runbook.name),
+                "lastGood": snapshot.last_good.contains(&runbook.name),
                 "file": compiled.file,
                 "match": runbook.matchers.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "steps": runbook.steps.iter().map(|step| step.action.name()).collect::<Vec<_>>(),
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_runbook_goes_as_far_as_the_strictest_word() {
-        let shipped = include_str!("../runbooks/crash-looping-pod.yaml");
+        let shipped = include_str!("../../runbooks/crash-looping-pod.yaml");
         let mut runbook = Compiled::parse(shipped).unwrap();
         let name = runbook.runbook.name.clone();
         for (ceiling, named, own, expected) in [
@@ -178,15 +178,15 @@ mod tests {
         ] {
             runbook.runbook.mode = own;
             let overrides: BTreeMap<String, Mode> = named.map(|mode| (name.clone(), mode)).into_iter().collect();
-            let books = Books::new(ceiling, overrides);
-            assert_eq!(books.mode(&InForce::default(), &runbook), expected);
+            let registry = Registry::new(ceiling, overrides);
+            assert_eq!(registry.mode(&Snapshot::default(), &runbook), expected);
             runbook.runbook.name = "another".to_owned();
-            assert_eq!(books.mode(&InForce::default(), &runbook), own.min(ceiling));
+            assert_eq!(registry.mode(&Snapshot::default(), &runbook), own.min(ceiling));
             runbook.runbook.name.clone_from(&name);
         }
-        let mut in_force = InForce::default();
-        in_force.last_good.insert(name);
-        let books = Books::new(Mode::Enforce, BTreeMap::new());
-        assert_eq!(books.mode(&in_force, &runbook), Mode::Shadow);
+        let mut snapshot = Snapshot::default();
+        snapshot.last_good.insert(name);
+        let registry = Registry::new(Mode::Enforce, BTreeMap::new());
+        assert_eq!(registry.mode(&snapshot, &runbook), Mode::Shadow);
     }
 }

@@ -6,7 +6,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::InForce;
+use super::Snapshot;
 use crate::metrics::label;
 
 /// The metrics of the runbooks.
@@ -34,11 +34,11 @@ impl Metrics {
     }
 
     /// Tells how many runbooks are in force and how many files are refused.
-    pub fn loaded(&self, in_force: &InForce) {
+    pub fn loaded(&self, snapshot: &Snapshot) {
         for state in State::ALL {
             let count = match state {
-                State::Loaded => in_force.set.len(),
-                State::Broken => in_force.broken,
+                State::Loaded => snapshot.set.len(),
+                State::Broken => snapshot.broken,
             };
             self.runbooks
                 .get_or_create(&RunbookLabels { state: *state })
