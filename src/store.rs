@@ -25,7 +25,6 @@ pub use messages::{About, Delivery, DueMessage, MessageClaim, Owed, Posted};
 pub use requests::{NewPause, PauseRow, PauseScope, RequestError};
 pub use runs::{Audit, Change, Claim, Claimed, CommitError, RunAlert, RunHistory};
 use sqlite::Sqlite;
-pub use sqlite::retention::Ages;
 pub use unfolding::{Attached, Known, KnownEpisode, LastRun, NewEpisode, NewRun, SeenEpisode, Unfolded, WaitingRun};
 pub use views::{AlertFilter, AlertView, JournalView, Page, RunDetail, RunFilter, RunView, TargetView};
 

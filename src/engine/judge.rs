@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     report::Audience,
-    turn::{Flow, Interrupt, Turn, canceled, deferral, told_wait},
+    turn::{Flow, Interrupt, Turn, canceled, deferral, told_wait, with_binding},
 };
 use crate::{
     domain::{
@@ -161,8 +161,7 @@ impl Judgement {
     /// What is recorded of it. Pure.
     fn decide(&self, history: &History, now: Timestamp) -> Change {
         let (entry, due_at) = self.verdict(history, now);
-        let binding = self.unsaved.clone().map(Entry::Bound);
-        let entries: Vec<Entry> = binding.into_iter().chain(entry).collect();
+        let entries = with_binding(self.unsaved.as_ref(), entry);
         let mut state = self.state.clone();
         for entry in &entries {
             state.apply(now, entry);

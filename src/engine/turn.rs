@@ -220,7 +220,7 @@ impl Turn<'_> {
         due_at: Option<Timestamp>,
         audit: Vec<Audit>,
     ) -> Result<Flow, Interrupt> {
-        let entries = self.with_binding(entries);
+        let entries = with_binding(self.unsaved.as_ref(), entries);
         let mut state = self.state.clone();
         let now = self.now();
         for entry in &entries {
@@ -263,12 +263,6 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// A binding that only this turn knows goes before whatever is recorded next.
-    pub(super) fn with_binding(&self, entries: Vec<Entry>) -> Vec<Entry> {
-        let binding = self.unsaved.clone().map(Entry::Bound);
-        binding.into_iter().chain(entries).collect()
-    }
-
     /// Gives the claim back until then.
     async fn wait(&mut self, until: Timestamp) -> Result<Flow, Interrupt> {
         self.commit(Vec::new(), Some(until), Vec::new()).await
@@ -295,6 +289,12 @@ impl Turn<'_> {
             seen: None,
         }
     }
+}
+
+/// A binding that only this turn knows goes before whatever is recorded next.
+pub(super) fn with_binding(unsaved: Option<&Binding>, entries: impl IntoIterator<Item = Entry>) -> Vec<Entry> {
+    let binding = unsaved.cloned().map(Entry::Bound);
+    binding.into_iter().chain(entries).collect()
 }
 
 /// The entry about a wait, unless the last one told the same, and when it ends.

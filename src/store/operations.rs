@@ -6,9 +6,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    Admission, Admitted, Ages, AlertFilter, AlertView, Batch, Change, Claim, Claimed, CommitError, Delivery,
-    DueMessage, Known, MessageClaim, NewPause, NewPost, OpenError, Page, PauseRow, RequestError, RunDetail, RunFilter,
-    RunHistory, RunView, Store, StoreError, StoredPost, Unfolded,
+    Admission, Admitted, AlertFilter, AlertView, Batch, Change, Claim, Claimed, CommitError, Delivery, DueMessage,
+    Known, MessageClaim, NewPause, NewPost, OpenError, Page, PauseRow, RequestError, RunDetail, RunFilter, RunHistory,
+    RunView, Store, StoreError, StoredPost, Unfolded,
     sqlite::{Sqlite, admission, inbox, messages, pages, record, requests, retention, runbooks, runs, unfold},
 };
 use crate::{
@@ -380,7 +380,7 @@ impl Store {
 
     /// Deletes some of what is old, in a short transaction for each kind; tells how many rows' keys went.
     pub async fn purge(&self, ended: Timestamp, posts: Timestamp) -> Result<usize, StoreError> {
-        let ages = Ages {
+        let ages = retention::Ages {
             ended,
             posts,
             now: self.now(),

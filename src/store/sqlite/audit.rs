@@ -1,6 +1,5 @@
 //! The audit log: a row before each mutation, one after, one for each order of a person, chained by digest.
 
-use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
@@ -11,19 +10,20 @@ use crate::{
 };
 
 /// Appends a row. The chain is what makes a changed or missing row visible.
-pub(super) fn append(tx: &Tx<'_>, at: Timestamp, run: Option<RunId>, row: &Audit) -> Result<(), StoreError> {
+pub(super) fn append(tx: &Tx<'_>, run: Option<RunId>, row: &Audit) -> Result<(), StoreError> {
     let previous: String = tx
         .prepare_cached("SELECT hash FROM audit WHERE id = (SELECT MAX(id) FROM audit)")?
         .query_row([], |row| row.get(0))
         .optional()?
         .unwrap_or_default();
+    let at = micros(tx.now);
     let data = row.data.to_string();
     let run = run.map(|run| run.to_string());
-    let hash = digest(&previous, micros(at), row.kind, run.as_deref(), &row.who, &data);
+    let hash = digest(&previous, at, row.kind, run.as_deref(), &row.who, &data);
     tx.prepare_cached(
         "INSERT INTO audit (at, kind, run_id, who, data, previous, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![micros(at), row.kind, run, row.who, data, previous, hash])?;
+    .execute(params![at, row.kind, run, row.who, data, previous, hash])?;
     Ok(())
 }
 

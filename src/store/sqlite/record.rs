@@ -94,7 +94,7 @@ pub(super) fn write(
         .execute(params![id, micros(now)])?;
     }
     for row in &change.audit {
-        audit::append(tx, now, Some(claim.run), row)?;
+        audit::append(tx, Some(claim.run), row)?;
     }
     if let Some(owed) = &change.owed {
         owe(tx, claim.run, seen + change.entries.len(), owed)?;

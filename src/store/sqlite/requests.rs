@@ -43,7 +43,7 @@ pub(in crate::store) fn pause(tx: &Tx<'_>, pause: &NewPause) -> Result<PauseRow,
         who: format!("{} from {}", pause.who, pause.source),
         data: serde_json::from_str(&json(&row)).unwrap_or_default(),
     };
-    audit::append(tx, tx.now, None, &entry)?;
+    audit::append(tx, None, &entry)?;
     Ok(row)
 }
 
@@ -66,7 +66,7 @@ pub(in crate::store) fn resume(tx: &Tx<'_>, id: &str, who: &str, source: &str) -
         who: format!("{who} from {source}"),
         data: serde_json::json!({"pause": id}),
     };
-    audit::append(tx, tx.now, None, &entry)?;
+    audit::append(tx, None, &entry)?;
     Ok(())
 }
 
@@ -119,6 +119,6 @@ pub(in crate::store) fn cancel(
         who: format!("{who} from {source}"),
         data: serde_json::json!({"why": why}),
     };
-    audit::append(tx, tx.now, Some(run), &entry)?;
+    audit::append(tx, Some(run), &entry)?;
     Ok(())
 }

@@ -1,23 +1,25 @@
 //! Deleting what is old: each bite is found by an index and read by a reader, and is one short transaction, so that nobody waits;
 //! and never what somebody may still count on.
 
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{micros, writer::Tx};
-use crate::store::StoreError;
+use crate::{domain::next::before, store::StoreError};
 
 /// Rows that one transaction deletes at the most, or those of a single run.
 const BITE: i64 = 500;
 /// The longest that a guard looks back.
-const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
+const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// A runbook's version that no file holds any more is kept for as long as a run that was opened with it may be shown, and for
 /// longer than the longest deadline besides.
-const UNUSED: SignedDuration = SignedDuration::from_hours(31 * 24);
+const UNUSED: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// Until when what has ended is old.
 #[derive(Clone, Copy, Debug)]
-pub struct Ages {
+pub(in crate::store) struct Ages {
     /// Runs, episodes, messages, pauses.
     pub ended: Timestamp,
     /// Posts that were unfolded.
@@ -149,8 +151,4 @@ pub(super) fn statements() -> impl Iterator<Item = &'static str> {
     KINDS
         .iter()
         .flat_map(|kind| std::iter::once(kind.find).chain(kind.delete.iter().copied()))
-}
-
-fn before(at: Timestamp, passes: SignedDuration) -> Timestamp {
-    at.checked_sub(passes).unwrap_or(Timestamp::MIN)
 }

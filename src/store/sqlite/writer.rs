@@ -319,14 +319,15 @@ impl Thread {
             let gone = || StoreError::Busy("the transaction was rolled back".to_owned());
             return Err(written.err().flatten().unwrap_or_else(gone));
         }
-        self.run(match written {
-            Ok(()) => "RELEASE work",
-            Err(_) => "ROLLBACK TO work; RELEASE work",
-        })
+        if written.is_err() {
+            self.run("ROLLBACK TO work")?;
+        }
+        self.run("RELEASE work")
     }
 
     fn run(&self, statement: &str) -> Result<(), StoreError> {
-        Ok(self.connection.execute_batch(statement)?)
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
     }
 }
 
