@@ -1,7 +1,7 @@
-//! The run engine: claims runs that are due and works on several at once, each one turn at a time.
+//! The run engine: claims runs that are due and reconciles several at once.
 //!
-//! A [`turn`] asks [`crate::domain::next`] what to do, does it through [`crate::steps`], and records it, until the run
-//! waits or ends. A turn that dies is picked up from the journal when its lease has run out.
+//! To [`reconcile`] a run is to ask [`crate::domain::next`] what to do, do it through [`crate::steps`], and record it, until the run
+//! waits or ends. A run whose process dies meanwhile is picked up from its journal when the lease has run out.
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
@@ -25,17 +25,17 @@ mod act;
 mod judge;
 mod lease;
 mod metrics;
+mod reconcile;
 mod report;
 mod resolve;
 mod safeguards;
-mod turn;
 mod verify;
 
 pub use metrics::Metrics;
 pub use safeguards::{LeaseCheck, Safeguards, outlasts};
 
-/// The longest sleep: whatever is missed is found after it.
-const LOOK: Duration = Duration::from_secs(5);
+/// The longest sleep: a wake-up that was missed costs no more.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What the engine needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -94,33 +94,33 @@ impl Engine {
         Self(Arc::new(parts))
     }
 
-    /// Works until `stop`, then finishes the turns that are under way.
+    /// Works until `stop`, then finishes what is under way.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut turns = JoinSet::new();
+        let mut under_way = JoinSet::new();
         while !stop.is_cancelled() {
             self.heartbeat.beat();
-            while let Some(ended) = turns.try_join_next() {
+            while let Some(ended) = under_way.try_join_next() {
                 note(ended);
             }
-            let free = self.options.workers.saturating_sub(turns.len());
+            let free = self.options.workers.saturating_sub(under_way.len());
             let sleep = if free > 0 {
-                self.claim(free, &mut turns).await
+                self.claim(free, &mut under_way).await
             } else {
-                LOOK
+                POLL_INTERVAL
             };
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.wake.notified() => {}
-                Some(ended) = turns.join_next(), if !turns.is_empty() => note(ended),
+                Some(ended) = under_way.join_next(), if !under_way.is_empty() => note(ended),
                 () = self.clock.sleep(sleep) => {}
             }
         }
-        while let Some(ended) = turns.join_next().await {
+        while let Some(ended) = under_way.join_next().await {
             note(ended);
         }
     }
 
-    /// Works on what is due now, one turn after the other, until nothing is; tells when something is due again. For a
+    /// Works on what is due now, one run after the other, until nothing is; tells when something is due again. For a
     /// story whose time stands meanwhile: [`Engine::run`] works on several at once.
     pub async fn work(&self) -> Result<Option<Timestamp>, StoreError> {
         loop {
@@ -130,28 +130,28 @@ impl Engine {
                 return self.store.next_due().await;
             }
             for claim in claims {
-                self.turn(claim, begun).await;
+                self.reconcile(claim, begun).await;
             }
         }
     }
 
-    /// Starts turns for due runs; tells how long there is nothing to claim.
-    async fn claim(&self, free: usize, turns: &mut JoinSet<()>) -> Duration {
+    /// Begins to reconcile due runs; tells how long there is nothing to claim.
+    async fn claim(&self, free: usize, under_way: &mut JoinSet<()>) -> Duration {
         let begun = self.clock.monotonic();
         match self.store.claim(&self.options.owner, self.options.lease, free).await {
             Ok(claims) => {
                 let all = claims.len() == free;
                 for claim in claims {
                     let engine = self.clone();
-                    turns.spawn(async move { engine.turn(claim, begun).await });
+                    under_way.spawn(async move { engine.reconcile(claim, begun).await });
                 }
                 if all {
-                    return LOOK;
+                    return POLL_INTERVAL;
                 }
             }
             Err(error) => {
                 tracing::error!(reason = error.reason(), error = %error, "due runs could not be claimed");
-                return LOOK;
+                return POLL_INTERVAL;
             }
         }
         match self.store.next_due().await {
@@ -160,11 +160,11 @@ impl Engine {
                 let waiting = next.map_or(0, |next| now.duration_since(next).as_secs().max(0));
                 self.metrics.oldest_due_run_age.set(waiting);
                 let until = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
-                until.map_or(LOOK, |until| until.min(LOOK))
+                until.map_or(POLL_INTERVAL, |until| until.min(POLL_INTERVAL))
             }
             Err(error) => {
                 tracing::error!(reason = error.reason(), error = %error, "the next due run could not be read");
-                LOOK
+                POLL_INTERVAL
             }
         }
     }
@@ -172,6 +172,6 @@ impl Engine {
 
 fn note(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(error = %error, "a turn panicked; its run goes on when the lease has run out");
+        tracing::error!(error = %error, "work on a run panicked; it goes on when the lease has run out");
     }
 }

@@ -83,9 +83,9 @@ failpoints! {
     FinishBeforeCommit,
     /// The end is committed.
     FinishAfterCommit,
-    /// Whatever else a turn records is written and not committed.
+    /// Whatever else is recorded of a run is written and not committed.
     RecordBeforeCommit,
-    /// Whatever else a turn records is committed.
+    /// Whatever else is recorded of a run is committed.
     RecordAfterCommit,
     /// A message is claimed, nothing of it sent.
     MessageAfterClaim,

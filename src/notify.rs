@@ -52,10 +52,10 @@ use metrics::Handled;
 use outcome::Sent;
 use service::{DeliveryError, Kind, Lost};
 
-/// How many messages one look takes.
-const LOOK: usize = 64;
+/// The most messages that are taken at a time.
+const BATCH: usize = 64;
 /// The longest sleep: whatever is missed is found after it.
-const IDLE: Duration = Duration::from_secs(30);
+const POLL_INTERVAL: Duration = Duration::from_secs(30);
 /// A claim outlasts a delivery: at most four calls, each with its own timeout.
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -92,10 +92,10 @@ impl Notifier {
                 }
             };
             let now = self.clock.now();
-            let sleep = next.map_or(IDLE, |next| {
+            let sleep = next.map_or(POLL_INTERVAL, |next| {
                 Duration::try_from(next.duration_since(now))
                     .unwrap_or_default()
-                    .min(IDLE)
+                    .min(POLL_INTERVAL)
             });
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -113,7 +113,7 @@ impl Notifier {
         }
         let mut holds = self.store.holds().await?;
         let mut next: Option<Timestamp> = None;
-        for due in self.store.due_messages(sink, LOOK).await? {
+        for due in self.store.due_messages(sink, BATCH).await? {
             let kind = self.kind(service, &due);
             if let Some(until) = self.wait_for(service, kind, &due.channel, &holds) {
                 next = Some(next.map_or(until, |next| next.min(until)));

@@ -140,7 +140,7 @@ pub enum AnswerKind {
 }
 
 /// How long to wait before the API server is asked again.
-pub const AGAIN: Duration = Duration::from_secs(5);
+pub const RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// Plans the next action of a step.
 pub async fn plan(scene: &Scene<'_>, step: &StepAction) -> Result<Plan, ClusterError> {
@@ -192,7 +192,7 @@ impl Answer {
             ClusterError::Overloaded { retry_after, .. } | ClusterError::Budget { retry_after, .. } => Self::Refused {
                 reason,
                 detail,
-                again: retry_after.unwrap_or(AGAIN),
+                again: retry_after.unwrap_or(RETRY_DELAY),
             },
             ClusterError::NotFound { .. } | ClusterError::Conflict { .. } => Self::Refused {
                 reason,

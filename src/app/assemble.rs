@@ -33,7 +33,7 @@ use crate::{
 #[cfg(doc)]
 use super::step::Stepped;
 
-/// A turn of the engine's loop that is this late means that it hangs.
+/// A round of the engine's loop that is this late means that it hangs.
 const HANGS: Duration = Duration::from_secs(60);
 
 /// What the service meets the world through. A test or a simulation gives its own.

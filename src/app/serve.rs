@@ -1,7 +1,7 @@
 //! The service with its sockets and signals, and the order in which it ends.
 //!
 //! Start: store, runbooks, parts, listeners. Stop, on the first signal: not ready, no new posts, posts in flight
-//! finished, no new claims, turns under way finished and recorded, inbox flushed, database closed. The second signal
+//! finished, no new claims, what is under way finished and recorded, inbox flushed, database closed. The second signal
 //! ends at once; the journal makes that safe as well. The end of any part before that is the end of the process.
 
 use std::{net::SocketAddr, sync::Arc};

@@ -92,14 +92,14 @@ pub struct Waiting {
 }
 
 /// The longest wait after a refusal, unless the API server asks for more.
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 impl State {
     /// How long to wait when a request is refused once more: twice as long each time, since every try is two entries in the journal,
     /// two in the audit log, and a call that the API server has to refuse.
     pub fn wait_after_refusal(&self, first: Duration) -> Duration {
         let doubled = first.saturating_mul(1 << self.refusals.min(16));
-        doubled.min(PATIENCE.max(first))
+        doubled.min(MAX_BACKOFF.max(first))
     }
 
     /// Folds a journal.

@@ -1,8 +1,10 @@
 //! Acting: record, send, record.
 
+use std::ops::ControlFlow;
+
 use serde_json::json;
 
-use super::turn::{Flow, Interrupt, Turn};
+use super::reconcile::Reconciler;
 use crate::{
     domain::{
         journal::{Entry, Intent},
@@ -10,13 +12,13 @@ use crate::{
         reason::Reason,
         run::{Finish, Outcome},
     },
-    steps::{AGAIN, Answer},
-    store::Audit,
+    steps::{Answer, RETRY_DELAY},
+    store::{Audit, CommitError},
 };
 
-impl Turn<'_> {
+impl Reconciler<'_> {
     /// Sends the request of the open `started` and records what came of it.
-    pub(super) async fn act(&mut self, intent: &Intent, dry_run: bool) -> Result<Flow, Interrupt> {
+    pub(super) async fn act(&mut self, intent: &Intent, dry_run: bool) -> Result<ControlFlow<()>, CommitError> {
         let resumed = !std::mem::take(&mut self.fresh);
         if resumed && let Some(open) = &self.state.open {
             // The one who started it may have sent it just before the end; it may still be on its way.
@@ -25,7 +27,7 @@ impl Turn<'_> {
                 return self.commit(Vec::new(), Some(landed), Vec::new()).await;
             }
         }
-        self.hold().await?;
+        self.renew_lease().await?;
         let begun = self.engine.clock.monotonic();
         let answer = self.engine.safeguards.sender.send(intent, dry_run, resumed).await;
         let seconds = (self.engine.clock.monotonic() - begun).as_secs_f64();
@@ -42,7 +44,12 @@ impl Turn<'_> {
         Ok(flow)
     }
 
-    async fn record_answer(&mut self, intent: &Intent, dry_run: bool, answer: Answer) -> Result<Flow, Interrupt> {
+    async fn record_answer(
+        &mut self,
+        intent: &Intent,
+        dry_run: bool,
+        answer: Answer,
+    ) -> Result<ControlFlow<()>, CommitError> {
         let step = self.state.step;
         let now = self.now();
         let audit = if intent.is_mutation() && !dry_run {
@@ -68,18 +75,19 @@ impl Turn<'_> {
             }
             Answer::Unanswered { detail } => {
                 let unanswered = Entry::Unanswered { step, detail };
-                self.commit(vec![unanswered], Some(after(now, AGAIN)), audit).await
+                self.commit(vec![unanswered], Some(after(now, RETRY_DELAY)), audit)
+                    .await
             }
         }
     }
 
     /// The run's time is over and a request has no answer: look, and send nothing.
-    pub(super) async fn look_up(&mut self, intent: &Intent) -> Result<Flow, Interrupt> {
+    pub(super) async fn look_up(&mut self, intent: &Intent) -> Result<ControlFlow<()>, CommitError> {
         let now = self.now();
         let patience = after(self.run.deadline, self.runbook.runbook.verify.within);
         match self.engine.safeguards.sender.look_up(intent).await {
             Answer::Unanswered { .. } if now < patience => {
-                self.commit(Vec::new(), Some(after(now, AGAIN)), Vec::new()).await
+                self.commit(Vec::new(), Some(after(now, RETRY_DELAY)), Vec::new()).await
             }
             Answer::Failed {
                 reason: Reason::OutcomeUnknown,

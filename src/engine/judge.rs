@@ -1,10 +1,12 @@
 //! Planning a step's next action and judging it: facts from the cluster, the history from the store, one verdict.
 
+use std::ops::ControlFlow;
+
 use jiff::Timestamp;
 
 use super::{
+    reconcile::{Reconciler, canceled, deferral, told_wait, with_binding},
     report::Audience,
-    turn::{Flow, Interrupt, Turn, canceled, deferral, told_wait, with_binding},
 };
 use crate::{
     domain::{
@@ -17,20 +19,20 @@ use crate::{
         state::State,
     },
     steps::{self, Plan, Scene},
-    store::{Admission, Admitted, Audit, Change},
+    store::{Admission, Admitted, Audit, Change, CommitError},
 };
 
-impl Turn<'_> {
+impl Reconciler<'_> {
     /// Plans the step's next action and has it judged.
-    pub(super) async fn plan(&mut self, step: usize) -> Result<Flow, Interrupt> {
+    pub(super) async fn plan(&mut self, step: usize) -> Result<ControlFlow<()>, CommitError> {
         let runbook = self.runbook.clone();
         let Some(declared) = runbook.runbook.steps.get(step) else {
-            return Ok(Flow::Continue);
+            return Ok(ControlFlow::Continue(()));
         };
         let Some(binding) = self.state.binding.clone() else {
-            return Ok(Flow::Continue);
+            return Ok(ControlFlow::Continue(()));
         };
-        // Read in this turn, with nothing waited for since; used once, since an action changes what is there.
+        // Read since the claim, with nothing waited for since; used once, since an action changes what is there.
         let seen = self.seen.take();
         let scene = Scene {
             seen: seen.as_ref(),
@@ -54,14 +56,14 @@ impl Turn<'_> {
             }
             Ok(Plan::Refuse { reason, detail }) => self.refuse(step, reason, detail).await,
             Err(error) => {
-                let again = after(now, steps::AGAIN);
+                let again = after(now, steps::RETRY_DELAY);
                 self.defer(error.reason(), error.to_string(), again).await
             }
         }
     }
 
     /// What must not be done ends the run; as a failure, if something was done before.
-    async fn refuse(&mut self, step: usize, reason: Reason, detail: String) -> Result<Flow, Interrupt> {
+    async fn refuse(&mut self, step: usize, reason: Reason, detail: String) -> Result<ControlFlow<()>, CommitError> {
         if self.state.sent {
             return self
                 .commit(vec![Entry::StepFailed { step, reason, detail }], None, Vec::new())
@@ -78,7 +80,7 @@ impl Turn<'_> {
         intent: Intent,
         ready_after: Option<i64>,
         facts: Facts,
-    ) -> Result<Flow, Interrupt> {
+    ) -> Result<ControlFlow<()>, CommitError> {
         let judgement = Judgement {
             guards: self.engine.safeguards.guards.clone(),
             run: self.run.clone(),

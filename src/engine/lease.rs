@@ -1,4 +1,4 @@
-//! The claim on a run while a turn works on it: renewed beside the turn, since a turn may ask the cluster many things in a row, each
+//! The claim on a run while it is worked on: renewed meanwhile, since the cluster may be asked many things in a row, each
 //! of which may take as long as a request is allowed to.
 
 use std::{
@@ -11,8 +11,8 @@ use crate::{
     store::{Claim, Store},
 };
 
-/// How long a turn is kept alive that records nothing: one that hangs must lose its run to somebody who does not.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// How long a claim is renewed while nothing is recorded: whoever hangs must lose the run to somebody who does not.
+const MAX_STALL: Duration = Duration::from_secs(5 * 60);
 
 /// A claim, and when it was last asked for, on the clock that never jumps.
 pub(super) struct Lease {
@@ -56,8 +56,8 @@ impl Lease {
         (self.times().asked + self.claim.lease).saturating_sub(now)
     }
 
-    /// Renews it whenever half of it is over; returns when it is lost, or when the turn has recorded nothing for too long. A turn
-    /// that has lost its lease finds out when it commits.
+    /// Renews it whenever half of it is over; returns when it is lost, or when nothing was recorded for too long. Whoever
+    /// has lost the lease finds out when it commits.
     pub async fn keep(&self, store: &Store, clock: &dyn Clock) {
         let half = self.claim.lease / 2;
         loop {
@@ -67,8 +67,8 @@ impl Lease {
                 clock.sleep(due - now).await;
                 continue;
             }
-            if now.saturating_sub(self.times().progress) > PATIENCE {
-                tracing::warn!("the turn has recorded nothing for too long; its lease is not renewed any more");
+            if now.saturating_sub(self.times().progress) > MAX_STALL {
+                tracing::warn!("nothing was recorded of the run for too long; its lease is not renewed any more");
                 return;
             }
             match store.renew(&self.claim).await {

@@ -5,12 +5,9 @@
 //! repeated with it. Both have names made from the run, so that a repeat is the same Event; and one that cannot be posted never
 //! holds up a run.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
-use super::{
-    Engine,
-    turn::{Flow, Interrupt, Turn},
-};
+use super::{Engine, reconcile::Reconciler};
 use crate::{
     cluster::{EventType, NewEvent},
     domain::{
@@ -22,7 +19,7 @@ use crate::{
         target::Target,
     },
     runbooks::Compiled,
-    store::Owed,
+    store::{CommitError, Owed},
 };
 
 /// Who is told of a run, as its runbook, the configuration and its first alert say.
@@ -65,9 +62,9 @@ impl Audience {
     }
 }
 
-impl Turn<'_> {
+impl Reconciler<'_> {
     /// Ends the run.
-    pub(super) async fn finish(&mut self, finish: Finish) -> Result<Flow, Interrupt> {
+    pub(super) async fn finish(&mut self, finish: Finish) -> Result<ControlFlow<()>, CommitError> {
         if self.state.acted {
             self.tell_end(&finish).await;
         }

@@ -1,11 +1,11 @@
 //! Resolving: from the name in an alert to one object with a uid, and its root.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::Value;
 
-use super::turn::{Flow, Interrupt, Turn};
+use super::reconcile::Reconciler;
 use crate::{
     domain::{
         health::{created, replicas},
@@ -15,12 +15,12 @@ use crate::{
         run::{Binding, BoundAlert, Finish, Outcome, Phase, RunId, Scope},
         target::Target,
     },
-    steps::{AGAIN, Seen},
-    store::{Admitted, Change, RunAlert},
+    steps::{RETRY_DELAY, Seen},
+    store::{Admitted, Change, CommitError, RunAlert},
 };
 
-impl Turn<'_> {
-    pub(super) async fn resolve(&mut self) -> Result<Flow, Interrupt> {
+impl Reconciler<'_> {
+    pub(super) async fn resolve(&mut self) -> Result<ControlFlow<()>, CommitError> {
         let Some(object) = self.run.object.clone() else {
             return self.suppress(Reason::InvalidTarget, "the run has no target").await;
         };
@@ -31,7 +31,7 @@ impl Turn<'_> {
                 return self.suppress(Reason::InvalidTarget, error.to_string()).await;
             }
             Err(error) => {
-                let again = after(self.now(), AGAIN);
+                let again = after(self.now(), RETRY_DELAY);
                 return self.defer(error.reason(), error.to_string(), again).await;
             }
         };
@@ -62,26 +62,26 @@ impl Turn<'_> {
         let owners = match self.engine.cluster.owners(&object, &live).await {
             Ok(owners) => owners,
             Err(error) => {
-                let again = after(self.now(), AGAIN);
+                let again = after(self.now(), RETRY_DELAY);
                 return self.defer(error.reason(), error.to_string(), again).await;
             }
         };
         self.bind(alerts, Seen { target, live, owners }).await
     }
 
-    async fn bind(&mut self, alerts: Vec<BoundAlert>, seen: Seen) -> Result<Flow, Interrupt> {
-        let (object, lineage) = (&seen.target.object, &seen.owners);
-        let countable = lineage
+    async fn bind(&mut self, alerts: Vec<BoundAlert>, seen: Seen) -> Result<ControlFlow<()>, CommitError> {
+        let (object, owners) = (&seen.target.object, &seen.owners);
+        let countable = owners
             .workload
             .as_ref()
             .filter(|(object, live)| replicas(&object.kind, live).is_some());
         let binding = Binding {
             alerts,
             workload: countable.map(|(object, _)| object.clone()),
-            root: lineage.root.clone(),
+            root: owners.root.clone(),
         };
         let is_mirror = binding.root.0.kind == "Node" && object.kind == "Pod";
-        if object.kind == "Pod" && (!lineage.managed || is_mirror) {
+        if object.kind == "Pod" && (!owners.managed || is_mirror) {
             self.unsaved = Some(binding);
             let detail = format!("{object} has no controller that would replace it");
             return self.suppress(Reason::UnmanagedPod, detail).await;
@@ -108,14 +108,14 @@ impl Turn<'_> {
             let admission = self.admission(&binding, move |_, _| change.clone());
             return Ok(match self.engine.store.admit(admission).await? {
                 Admitted::Merged { into } => self.merged(into),
-                Admitted::Committed(_) => Flow::Yield,
+                Admitted::Committed(_) => ControlFlow::Break(()),
             });
         }
-        // It is first in the journal when the turn records anything, so it is folded already.
+        // It is first in the journal when anything is recorded, so it is folded already.
         self.state.binding = Some(binding.clone());
         self.unsaved = Some(binding);
         self.seen = Some(seen);
-        Ok(Flow::Continue)
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Why an alert is not about this object, if it is not.
@@ -144,16 +144,20 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) async fn suppress(&mut self, reason: Reason, detail: impl Into<String>) -> Result<Flow, Interrupt> {
+    pub(super) async fn suppress(
+        &mut self,
+        reason: Reason,
+        detail: impl Into<String>,
+    ) -> Result<ControlFlow<()>, CommitError> {
         self.finish(Finish::new(Outcome::Suppressed, reason, detail)).await
     }
 
-    pub(super) fn merged(&self, into: RunId) -> Flow {
+    pub(super) fn merged(&self, into: RunId) -> ControlFlow<()> {
         tracing::info!(into = %into, "the alerts joined another run on the same root");
         self.engine
             .metrics
             .run_finished(&self.run.runbook, Outcome::Suppressed, Reason::Merged);
-        Flow::Yield
+        ControlFlow::Break(())
     }
 }
 

@@ -1,10 +1,10 @@
 //! Verifying: the cluster is looked at until it has been healthy for long enough, or the time is over.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use jiff::Timestamp;
 
-use super::turn::{Flow, Interrupt, Turn};
+use super::reconcile::Reconciler;
 use crate::{
     cluster::{ClusterError, Lookup},
     domain::{
@@ -14,14 +14,15 @@ use crate::{
         run::Binding,
     },
     steps::conditions,
+    store::CommitError,
 };
 
-/// Bounds of how often it is looked, and how often while it is not healthy.
-const OFTEN: Duration = Duration::from_millis(200);
-const SELDOM: Duration = Duration::from_secs(5);
-const UNHEALTHY: Duration = Duration::from_secs(1);
-/// A look that is so late leaves a gap in which anything may have happened.
-const LATE: Duration = Duration::from_secs(10);
+/// Bounds of the time between two observations; while it is not healthy, the longest is shorter.
+const MIN_INTERVAL: Duration = Duration::from_millis(200);
+const MAX_INTERVAL: Duration = Duration::from_secs(5);
+const MAX_UNHEALTHY_INTERVAL: Duration = Duration::from_secs(1);
+/// An observation that is so late leaves a gap in which anything may have happened.
+const MAX_GAP: Duration = Duration::from_secs(10);
 
 struct Observation {
     /// `None`: nothing could be seen.
@@ -29,31 +30,31 @@ struct Observation {
     detail: String,
 }
 
-impl Turn<'_> {
-    pub(super) async fn begin_verify(&mut self, until: Timestamp) -> Result<Flow, Interrupt> {
+impl Reconciler<'_> {
+    pub(super) async fn begin_verify(&mut self, until: Timestamp) -> Result<ControlFlow<()>, CommitError> {
         let flow = self.commit(vec![Entry::Verifying { until }], None, Vec::new()).await?;
         failpoint!(VerifyAfterCommit);
         Ok(flow)
     }
 
-    /// Looks once; the journal tells only what changed.
-    pub(super) async fn observe(&mut self) -> Result<Flow, Interrupt> {
+    /// Observes once; the journal tells only what changed.
+    pub(super) async fn observe(&mut self) -> Result<ControlFlow<()>, CommitError> {
         let Some(binding) = self.state.binding.clone() else {
-            return Ok(Flow::Continue);
+            return Ok(ControlFlow::Continue(()));
         };
-        let seen = self.look(&binding).await.unwrap_or_else(|error| Observation {
+        let seen = self.look_at(&binding).await.unwrap_or_else(|error| Observation {
             healthy: None,
             detail: error.to_string(),
         });
         let now = self.now();
         let stable_for = self.runbook.runbook.verify.stable_for;
         let mut entries = Vec::new();
-        // What this turn has seen already leaves no gap, however late the turn came.
+        // What was seen since the claim leaves no gap, however late the claim came.
         let watched = self
             .state
             .observed_at
             .map_or(self.claimed.due_at, |at| at.max(self.claimed.due_at));
-        if self.state.healthy_since.is_some() && after(watched, LATE) < now {
+        if self.state.healthy_since.is_some() && after(watched, MAX_GAP) < now {
             entries.push(Entry::Observed {
                 healthy: None,
                 detail: format!("nobody looked between {watched} and {now}"),
@@ -78,24 +79,24 @@ impl Turn<'_> {
             return self.commit(entries, None, Vec::new()).await;
         }
         let due = if seen.healthy == Some(true) {
-            let often = (stable_for / 5).clamp(OFTEN, SELDOM);
-            after(now, often).min(after(since.unwrap_or(now), stable_for))
+            let interval = (stable_for / 5).clamp(MIN_INTERVAL, MAX_INTERVAL);
+            after(now, interval).min(after(since.unwrap_or(now), stable_for))
         } else {
             let until = self.state.verify_until.unwrap_or(Timestamp::MAX);
-            after(now, (stable_for / 5).clamp(OFTEN, UNHEALTHY)).min(until)
+            after(now, (stable_for / 5).clamp(MIN_INTERVAL, MAX_UNHEALTHY_INTERVAL)).min(until)
         };
         let flow = self.commit(entries, Some(due), Vec::new()).await?;
         failpoint!(ObserveAfterCommit);
         Ok(flow)
     }
 
-    async fn look(&self, binding: &Binding) -> Result<Observation, ClusterError> {
+    async fn look_at(&self, binding: &Binding) -> Result<Observation, ClusterError> {
         let cluster = &self.engine.cluster;
         let mut first = None;
         for (index, bound) in binding.alerts.iter().enumerate() {
             let target = &bound.target;
-            let sight = cluster.get_by_uid(target).await?;
-            let Lookup::Found(live) = sight else { continue };
+            let lookup = cluster.get_by_uid(target).await?;
+            let Lookup::Found(live) = lookup else { continue };
             let sick = match pod(&live) {
                 _ if target.object.kind != "Pod" => None,
                 _ if self.state.touched.contains(target) => Some("is not gone yet".to_owned()),

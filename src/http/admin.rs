@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A check that takes longer has failed: kubelet waits a second by default, and asks again.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the admin listener needs.
 #[derive(Clone)]
@@ -31,9 +31,9 @@ pub struct Admin {
 
 /// The line about a part, and whether it has failed.
 async fn line(part: &Part) -> (String, bool) {
-    let state = timeout(PATIENCE, part.state())
+    let state = timeout(CHECK_TIMEOUT, part.state())
         .await
-        .unwrap_or_else(|_| State::Failed(format!("no answer within {} s", PATIENCE.as_secs())));
+        .unwrap_or_else(|_| State::Failed(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())));
     let name = part.name;
     match state {
         State::Ok => (format!("[+]{name} ok"), false),

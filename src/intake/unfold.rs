@@ -35,9 +35,9 @@ use matching::{Candidate, candidates};
 /// Alerts that one transaction takes at the most, unless a single post has more. Acknowledgements wait for it.
 const BATCH: u32 = 1_000;
 /// Alerts a second beyond which unfolding leaves its time to posts that keep coming: above the 10,000 that are promised.
-const PACE: f64 = 10_500.0;
+const RATE_BESIDE_POSTS: f64 = 10_500.0;
 /// How long a failed batch waits, and how long a missed wake-up can cost.
-const AGAIN: Duration = Duration::from_secs(2);
+const RETRY_DELAY: Duration = Duration::from_secs(2);
 
 /// What unfolding needs to know of the configuration.
 #[derive(Clone, Debug)]
@@ -82,9 +82,9 @@ struct Post {
 }
 
 /// How long to leave the connection to posts that keep coming, after a batch that took so long: as long, or until no more
-/// than [`PACE`] is kept.
+/// than [`RATE_BESIDE_POSTS`] is kept.
 fn breath(took: Duration, alerts: u64) -> Duration {
-    let due = Duration::from_secs_f64(alerts as f64 / PACE);
+    let due = Duration::from_secs_f64(alerts as f64 / RATE_BESIDE_POSTS);
     took.max(due.saturating_sub(took))
 }
 
@@ -112,7 +112,7 @@ impl Unfolder {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.arrived.notified() => {}
-                () = self.clock.sleep(AGAIN) => {}
+                () = self.clock.sleep(RETRY_DELAY) => {}
             }
         }
     }
@@ -120,7 +120,7 @@ impl Unfolder {
     async fn pause(&self, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.clock.sleep(AGAIN) => {}
+            () = self.clock.sleep(RETRY_DELAY) => {}
         }
     }
 

@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// How long a service is left alone after it could not answer, doubled each time.
-const FIRST: Duration = Duration::from_secs(2);
-const LONGEST: Duration = Duration::from_secs(60);
+const FIRST_BACKOFF: Duration = Duration::from_secs(2);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// How often in a row a message may fail in a way that may pass: about a day.
-const PATIENCE: u32 = 1_500;
+const MAX_ATTEMPTS: u32 = 1_500;
 
 /// What was delivered, as far as its answer needs it.
 pub(super) struct Sent<'a> {
@@ -68,8 +68,8 @@ impl Notifier {
                 };
                 (Handled::RateLimited, later, true)
             }
-            DeliveryError::Unavailable { detail, perhaps_taken } if due.attempts < PATIENCE => {
-                let wait = FIRST.saturating_mul(1 << due.attempts.min(5)).min(LONGEST);
+            DeliveryError::Unavailable { detail, perhaps_taken } if due.attempts < MAX_ATTEMPTS => {
+                let wait = FIRST_BACKOFF.saturating_mul(1 << due.attempts.min(5)).min(MAX_BACKOFF);
                 let until = after(now, wait);
                 tracing::warn!(
                     sink = sink.as_str(),

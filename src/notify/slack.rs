@@ -21,8 +21,8 @@ use crate::{
 
 /// The longest evidence that stands in the thread itself; what is longer is a file.
 const INLINE: usize = 2_500;
-/// Replies that one look for a lost message reads.
-const LOOK: u32 = 200;
+/// Replies that a search for a lost message reads.
+const MAX_REPLIES: u32 = 200;
 /// Under which our messages can be told from others'.
 const EVENT: &str = "selfhealer_message";
 
@@ -115,7 +115,7 @@ impl Service for Slack {
         let mut fields = vec![
             ("channel", lost.channel.clone()),
             ("include_all_metadata", "true".to_owned()),
-            ("limit", LOOK.to_string()),
+            ("limit", MAX_REPLIES.to_string()),
             ("oldest", format!("{}.000000", lost.since.as_second())),
         ];
         let method = match &lost.thread {

@@ -16,12 +16,11 @@ use super::*;
 use crate::{
     clock::ManualClock,
     domain::{
-        alert::{Fingerprint, Labels},
-        episode::Latest,
+        alert::Labels,
         journal::{Entry, Intent},
         notify::{Destination, Sink, worth_telling},
         reason::Reason,
-        run::{Binding, BoundAlert, Finish, Outcome, Run, Track},
+        run::{Binding, BoundAlert, Finish, Outcome, Run},
         runbook::Mode,
         state::State,
         step::Evidence,
@@ -31,7 +30,7 @@ use crate::{
     metrics::Page,
     outbound::{Http, Outbound},
     runbooks::Compiled,
-    store::{Attached, Change, Claimed, NewEpisode, NewRun, Owed, Unfolded},
+    store::{Change, Claimed, Owed, contract},
 };
 use simulated_cluster::{serve::Server, slack};
 
@@ -134,45 +133,18 @@ impl World {
             ("severity".to_owned(), "warning".to_owned()),
         ]);
         labels.extend(more);
-        let unfolded = Unfolded {
-            episodes: vec![NewEpisode {
-                id: episode,
-                fingerprint: Fingerprint(episode.0.as_u64_pair().1),
-                latest: Latest {
-                    started: now,
-                    closed: None,
-                },
-                is_latest: true,
-                first_seen: now,
-                last_seen: now,
-                reason: None,
-                labels,
-                annotations: Labels::from([("summary".to_owned(), "A container restarts again and again.".to_owned())]),
-                generator_url: String::new(),
-            }],
-            runs: vec![NewRun {
-                run: Run {
-                    id: run,
-                    runbook: self.runbook.runbook.name.clone(),
-                    version: self.runbook.version.clone(),
-                    mode: Mode::Enforce,
-                    object: Some(object.clone()),
-                    opened_at: now,
-                    deadline: now + Duration::from_secs(7_200),
-                    attempt: 1,
-                },
-                track: Track::of(Mode::Enforce, "r"),
-                object_key: Some(pod.to_owned()),
-                settled: now,
-                finish: None,
-            }],
-            attached: vec![Attached {
-                run,
-                track: Track::of(Mode::Enforce, "r"),
-                episode,
-            }],
-            ..Unfolded::default()
+        let annotations = Labels::from([("summary".to_owned(), "A container restarts again and again.".to_owned())]);
+        let opened = Run {
+            id: run,
+            runbook: self.runbook.runbook.name.clone(),
+            version: self.runbook.version.clone(),
+            mode: Mode::Enforce,
+            object: Some(object.clone()),
+            opened_at: now,
+            deadline: now + Duration::from_secs(7_200),
+            attempt: 1,
         };
+        let unfolded = contract::opened(opened, episode, labels, annotations);
         self.store
             .unfold(Vec::new(), Vec::new(), move |_| (unfolded.clone(), ()))
             .await

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{AGAIN, Answer, Plan, Scene, conditions};
+use super::{Answer, Plan, RETRY_DELAY, Scene, conditions};
 use crate::{
     cluster::{Cluster, ClusterError, Lookup, Owners},
     domain::{
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How soon a replacement is looked for again.
-const SOON: Duration = Duration::from_secs(1);
+const REPLACEMENT_POLL: Duration = Duration::from_secs(1);
 
 /// The first alerted pod that is there, sick, and allowed by the conditions.
 pub async fn plan(scene: &Scene<'_>, evict: &Evict) -> Result<Plan, ClusterError> {
@@ -106,7 +106,7 @@ async fn replacement(scene: &Scene<'_>, last: &DoneAction) -> Result<Option<Plan
         Ok(Some(Plan::Wait {
             reason: Reason::ReplacementNotReady,
             detail,
-            again: SOON,
+            again: REPLACEMENT_POLL,
         }))
     };
     let target = last.intent.target();
@@ -150,7 +150,7 @@ impl PassedOver {
             Plan::Wait {
                 reason,
                 detail,
-                again: AGAIN,
+                again: RETRY_DELAY,
             }
         } else {
             Plan::Refuse { reason, detail }
@@ -246,7 +246,7 @@ pub async fn act(cluster: &Cluster, target: &Target, dry_run: bool, resumed: boo
             Ok(Lookup::Found(_)) => Answer::Refused {
                 reason: Reason::Rejected,
                 detail: error.to_string(),
-                again: AGAIN,
+                again: RETRY_DELAY,
             },
             Ok(_) if resumed => done(target, "was evicted"),
             Ok(_) => Answer::from_error(&error),

@@ -19,7 +19,7 @@ pub struct Admission {
     pub binding: Binding,
     /// Where it stands among what limits are counted on.
     pub scope: Scope,
-    /// The binding was seen in this turn and is not in the journal yet: a run on the same root that has not acted takes the
+    /// The binding was seen since the claim and is not in the journal yet: a run on the same root that has not acted takes the
     /// alerts over, and an incident may begin. What `decide` answers begins with it.
     pub unsaved: bool,
     /// How far guards look back.

@@ -1,4 +1,4 @@
-//! A run's values: the right to work on it, what decides what it does next, and what a turn adds to it.
+//! A run's values: the right to work on it, what decides what it does next, and what is added to it.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub struct RunHistory {
     pub alerts: Vec<RunAlert>,
 }
 
-/// What a turn adds to a run.
+/// What one commit adds to a run.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// New entries of the journal.

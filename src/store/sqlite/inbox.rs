@@ -8,8 +8,8 @@ use super::{
 };
 use crate::store::{Batch, NewPost, StoreError, StoredPost};
 
-/// Posts that wait, of which one look takes its batch.
-const LOOK: u32 = 512;
+/// The most posts that a batch is taken from.
+const MAX_POSTS: u32 = 512;
 
 /// A batch of posts on its way through a transaction.
 pub(super) struct Appending(pub Box<dyn Batch>);
@@ -62,7 +62,7 @@ pub(in crate::store) fn waiting_posts(reader: &Connection, alerts: u32) -> Resul
     let mut body = reader.prepare_cached("SELECT received_at, body FROM posts WHERE id = ?1")?;
     let mut posts = Vec::new();
     let mut total = 0_u64;
-    let mut rows = sizes.query([LOOK])?;
+    let mut rows = sizes.query([MAX_POSTS])?;
     while let Some(row) = rows.next()? {
         let (id, size): (i64, u32) = (row.get(0)?, row.get(1)?);
         total += u64::from(size);

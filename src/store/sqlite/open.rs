@@ -20,8 +20,8 @@ use crate::{
 const READERS: u32 = 2;
 const PAGES: u32 = 2;
 /// How long the engine waits for what it reads, and a page.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PAGE_PATIENCE: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements that a connection keeps: more than there are.
 const STATEMENTS: usize = 128;
 /// What each connection is told. WAL, so that readers never wait; FULL, so that a commit is on the disk; little cache, since
@@ -54,8 +54,8 @@ impl Sqlite {
         let writer = Writer::start(connection, clock, ids, checkpointer.clone()).map_err(unusable)?;
         Ok(Self {
             writer,
-            readers: Readers::new(file, READERS, PATIENCE),
-            pages: Readers::new(file, PAGES, PAGE_PATIENCE),
+            readers: Readers::new(file, READERS, READ_TIMEOUT),
+            pages: Readers::new(file, PAGES, PAGE_TIMEOUT),
             checkpointer,
             _lock: lock,
         })

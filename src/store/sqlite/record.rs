@@ -22,7 +22,7 @@ pub(in crate::store) fn record(tx: &Tx<'_>, claim: &Claim, seen: usize, change: 
     Ok(())
 }
 
-/// Writes a change; the run's row first, so that the epoch fences everything after it. A request that came while the turn
+/// Writes a change; the run's row first, so that the epoch fences everything after it. A request that came while it was
 /// decided to wait is looked at at once. `scope` comes along with a binding.
 pub(super) fn write(
     tx: &Tx<'_>,

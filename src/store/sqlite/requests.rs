@@ -99,7 +99,7 @@ pub(in crate::store) fn cancel(
     why: &str,
 ) -> Result<(), RequestError> {
     let id = run.to_string();
-    // Due at once; if somebody works on it, it is seen when the next action is judged, or when the turn ends.
+    // Due at once; if somebody works on it, it is seen when the next action is judged, or when the run is given back.
     let due = tx
         .prepare_cached("UPDATE runs SET due_at = ?2 WHERE id = ?1 AND finished_at IS NULL")?
         .execute(params![id, micros(tx.now)])?;

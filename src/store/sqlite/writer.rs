@@ -29,9 +29,9 @@ use crate::{
 };
 
 /// How long a writer waits for its answer. Real time: it is the disk that is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Closures that one transaction takes at the most.
-const TOGETHER: usize = 256;
+const BATCH: usize = 256;
 
 /// What a closure writes through: the connection inside a transaction, the moment, and new ids.
 pub(in crate::store) struct Tx<'a> {
@@ -154,7 +154,7 @@ impl Writer {
             is_long,
         }))?;
         let busy = |why: &str| E::from(StoreError::Busy(why.to_owned()));
-        match timeout(PATIENCE, answered).await {
+        match timeout(WRITE_TIMEOUT, answered).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(busy("it is closed")),
             Err(_) => Err(busy("others have been writing for too long")),
@@ -258,7 +258,7 @@ impl Thread {
                     self.commit(std::mem::take(&mut together));
                 }
                 together.push(work);
-                next = (together.len() < TOGETHER).then(|| queue.try_recv().ok()).flatten();
+                next = (together.len() < BATCH).then(|| queue.try_recv().ok()).flatten();
             }
             self.commit(together);
             if let Some(Message::Close(answer)) = next {

@@ -1,6 +1,6 @@
-//! One turn: from a claim to the moment at which the run waits or has ended.
+//! One run reconciled: from a claim to the moment at which the run waits or has ended.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use futures::future::pending;
 use jiff::Timestamp;
@@ -24,8 +24,8 @@ use crate::{
 /// A run whose journal cannot be read is looked at again after so long: a newer program may have come.
 const UNREADABLE: Duration = Duration::from_secs(15 * 60);
 
-/// Everything that a turn holds.
-pub(super) struct Turn<'a> {
+/// A claimed run, its journal folded, and what was seen since the claim.
+pub(super) struct Reconciler<'a> {
     pub engine: &'a Engine,
     pub claimed: Claimed,
     pub run: Run,
@@ -33,33 +33,22 @@ pub(super) struct Turn<'a> {
     /// The stricter of what the run was opened with and what is in force now.
     pub guards: Guards,
     pub state: State,
-    /// What was seen in this turn and is not in the journal yet.
+    /// What was seen since the claim and is not in the journal yet.
     pub unsaved: Option<Binding>,
     /// What resolving read of the cluster, for the plan that follows at once.
     pub seen: Option<Seen>,
-    /// The open `started` was committed in this turn: its request cannot have been sent before.
+    /// The open `started` was committed since the claim: its request cannot have been sent before.
     pub fresh: bool,
     /// Where the target stands.
     pub scope: Scope,
-    /// The claim on the run, as it is kept up beside the turn.
+    /// The claim on the run, as it is renewed meanwhile.
     pub lease: &'a Lease,
 }
-
-/// How a turn goes on.
-pub(super) enum Flow {
-    /// Ask `next` again.
-    Continue,
-    /// The run waits or has ended, and the claim is given back.
-    Yield,
-}
-
-/// Why a turn ends early.
-pub(super) type Interrupt = CommitError;
 
 impl Engine {
     /// Works on a claimed run. `claimed_at` is when the claim was asked for, on the clock that never jumps.
     #[tracing::instrument(name = "run", skip_all, fields(run = %claim.run))]
-    pub(super) async fn turn(&self, claim: Claim, claimed_at: Duration) {
+    pub(super) async fn reconcile(&self, claim: Claim, claimed_at: Duration) {
         let lease = Lease::new(claim, claimed_at);
         // Polled in one task: whoever is held up, is held up as a whole, and does not go on holding the run.
         tokio::select! {
@@ -74,15 +63,15 @@ impl Engine {
 
     async fn work_on(&self, lease: &Lease) {
         loop {
-            let turn = match self.load(lease).await {
-                Ok(Some(turn)) => turn,
+            let reconciler = match self.load(lease).await {
+                Ok(Some(reconciler)) => reconciler,
                 Ok(None) => return,
                 Err(error) => {
                     tracing::error!(reason = error.reason(), error = %error, "the run could not be read");
                     return;
                 }
             };
-            match turn.work().await {
+            match reconciler.work().await {
                 Ok(()) => return,
                 // Siblings' alerts joined meanwhile: decide again with them.
                 Err(CommitError::Stale) => {}
@@ -98,7 +87,7 @@ impl Engine {
         }
     }
 
-    async fn load<'a>(&'a self, lease: &'a Lease) -> Result<Option<Turn<'a>>, StoreError> {
+    async fn load<'a>(&'a self, lease: &'a Lease) -> Result<Option<Reconciler<'a>>, StoreError> {
         let claim = lease.claim();
         let claimed = self.store.load(claim).await?;
         let later = after(self.clock.now(), UNREADABLE);
@@ -135,7 +124,7 @@ impl Engine {
             Some(current) => runbook.runbook.guards.stricter(&current.runbook.guards),
             None => runbook.runbook.guards.clone(),
         };
-        Ok(Some(Turn {
+        Ok(Some(Reconciler {
             engine: self,
             claimed,
             run,
@@ -181,15 +170,15 @@ impl Engine {
     }
 }
 
-impl Turn<'_> {
-    async fn work(mut self) -> Result<(), Interrupt> {
+/// Each answers whether to ask `next` again, or whether the run waits or has ended and the claim is given back.
+impl Reconciler<'_> {
+    async fn work(mut self) -> Result<(), CommitError> {
         self.tell_last_action().await;
         loop {
             if let Some(cancel) = &self.claimed.cancel
                 && self.state.finished.is_none()
             {
-                self.finish(canceled(cancel)).await?;
-                return Ok(());
+                return self.finish(canceled(cancel)).await.map(drop);
             }
             let now = self.now();
             let flow = match next(&self.run, &self.runbook.runbook, &self.state, self.claimed.settled, now) {
@@ -201,9 +190,9 @@ impl Turn<'_> {
                 Next::BeginVerify { until } => self.begin_verify(until).await?,
                 Next::Observe => self.observe().await?,
                 Next::Finish(finish) => self.finish(finish).await?,
-                Next::Over => Flow::Yield,
+                Next::Over => ControlFlow::Break(()),
             };
-            if let Flow::Yield = flow {
+            if flow.is_break() {
                 return Ok(());
             }
         }
@@ -219,7 +208,7 @@ impl Turn<'_> {
         entries: Vec<Entry>,
         due_at: Option<Timestamp>,
         audit: Vec<Audit>,
-    ) -> Result<Flow, Interrupt> {
+    ) -> Result<ControlFlow<()>, CommitError> {
         let entries = with_binding(self.unsaved.as_ref(), entries);
         let mut state = self.state.clone();
         let now = self.now();
@@ -246,30 +235,35 @@ impl Turn<'_> {
         Ok(self.flow(due_at))
     }
 
-    /// Whether the turn goes on after a commit that named this moment to look again.
-    pub(super) fn flow(&self, due_at: Option<Timestamp>) -> Flow {
+    /// Whether to go on after a commit that named this moment to look again.
+    pub(super) fn flow(&self, due_at: Option<Timestamp>) -> ControlFlow<()> {
         match (due_at, &self.state.finished) {
-            (None, None) => Flow::Continue,
-            _ => Flow::Yield,
+            (None, None) => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
         }
     }
 
     /// Makes sure that the lease outlasts a request: whoever claims the run after it must not meet ours on its way.
-    pub(super) async fn hold(&mut self) -> Result<(), Interrupt> {
+    pub(super) async fn renew_lease(&mut self) -> Result<(), CommitError> {
         let left = self.lease.left(self.engine.clock.monotonic());
         if !(self.engine.safeguards.lease)(left, self.engine.cluster.timeout()) {
-            self.commit(Vec::new(), None, Vec::new()).await?;
+            return self.commit(Vec::new(), None, Vec::new()).await.map(drop);
         }
         Ok(())
     }
 
     /// Gives the claim back until then.
-    async fn wait(&mut self, until: Timestamp) -> Result<Flow, Interrupt> {
+    async fn wait(&mut self, until: Timestamp) -> Result<ControlFlow<()>, CommitError> {
         self.commit(Vec::new(), Some(until), Vec::new()).await
     }
 
     /// Waits for a reason; the journal tells it once.
-    pub(super) async fn defer(&mut self, reason: Reason, detail: String, until: Timestamp) -> Result<Flow, Interrupt> {
+    pub(super) async fn defer(
+        &mut self,
+        reason: Reason,
+        detail: String,
+        until: Timestamp,
+    ) -> Result<ControlFlow<()>, CommitError> {
         let (entry, until) = deferral(&self.run, &self.state, reason, detail, until);
         if let Some(Entry::Deferred { reason, detail, .. }) = &entry {
             told_wait(*reason, detail);
@@ -291,7 +285,7 @@ impl Turn<'_> {
     }
 }
 
-/// A binding that only this turn knows goes before whatever is recorded next.
+/// A binding that is not recorded yet goes before whatever is recorded next.
 pub(super) fn with_binding(unsaved: Option<&Binding>, entries: impl IntoIterator<Item = Entry>) -> Vec<Entry> {
     let binding = unsaved.cloned().map(Entry::Bound);
     binding.into_iter().chain(entries).collect()
